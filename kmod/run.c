@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * MICA_VCPU_RUN: what user space answered, the loop around the guest, what user space is
+ * told.  Inside the loop there are two speeds.  A series is entered with interrupts off and
+ * goes round without enabling them as long as exits are handled at once and nobody wants
+ * anything; everything else happens between series, with interrupts and preemption on.
+ */
+#include <linux/task_work.h>
+#include <linux/vtime.h>
+
+#include "hw.h"
+#include "run.h"
+#include "state.h"
+#include "trace.h"
+#include "vcpu.h"
+#include "vm.h"
+
+/* ------------------------------------------------------------ before */
+
+static void complete_port_read(struct mica_vcpu *vcpu)
+{
+	u64 data = READ_ONCE(vcpu->run->io.data);
+	u64 *rax = &vcpu->gprs[MICA_RAX];
+
+	vcpu->io.pending = false;
+	switch (vcpu->io.size) {
+	case 1:
+		*rax = (*rax & ~0xffull) | (u8)data;
+		break;
+	case 2:
+		*rax = (*rax & ~0xffffull) | (u16)data;
+		break;
+	default:
+		*rax = (u32)data;
+	}
+}
+
+static void complete_extint(struct mica_vcpu *vcpu)
+{
+	u32 answer = READ_ONCE(vcpu->run->extint_vector);
+
+	vcpu->waiting_extint = false;
+	WRITE_ONCE(vcpu->run->extint_vector, 0);
+	if (answer & MICA_EXTINT_VALID) {
+		vcpu->injecting = MICA_EVENT_VALID | MICA_EVENT_INTERRUPT | (u8)answer;
+		vcpu->injecting_error = 0;
+		vcpu->injecting_length = 0;
+		vcpu->count.injected_interrupts++;
+	}
+	mica_vcpu_request(vcpu, MICA_REQ_EVENT);
+}
+
+void mica_run_complete(struct mica_vcpu *vcpu)
+{
+	if (vcpu->io.pending)
+		complete_port_read(vcpu);
+	if (vcpu->waiting_extint)
+		complete_extint(vcpu);
+}
+
+/* Loaded.  Copy once, check the copy, use the copy. */
+static int commit_state(struct mica_vcpu *vcpu)
+{
+	u64 groups = READ_ONCE(vcpu->run->state_commit);
+	struct mica_exit_fail *fail = &vcpu->run->fail;
+	const char *bad;
+
+	if (likely(!groups))
+		return 0;
+	vcpu->scratch = vcpu->run->state;
+	WRITE_ONCE(vcpu->run->state_commit, 0);
+	bad = mica_state_set(vcpu, groups, &vcpu->scratch);
+	if (!bad)
+		return 0;
+	memset(fail, 0, sizeof(*fail));
+	strscpy(fail->name, bad, sizeof(fail->name));
+	return -EINVAL;
+}
+
+/* ------------------------------------------------------------ between series */
+
+/* [preemption on, loaded] False: the vCPU stays where it is. */
+static bool must_stay_blocked(struct mica_vcpu *vcpu)
+{
+	if (vcpu->requests & (BIT(MICA_REQ_INIT) | BIT(MICA_REQ_SIPI) | BIT(MICA_REQ_KICK)))
+		return false;
+	return vcpu->mp_state != MICA_MP_HALTED || !mica_event_wakes(vcpu);
+}
+
+/* Sleeps until something makes the vCPU run, or -EINTR. */
+static int block(struct mica_vcpu *vcpu)
+{
+	int error = 0;
+
+	vcpu->count.halts++;
+	mica_timer_to_hrtimer(vcpu);
+	prepare_to_rcuwait(&vcpu->wait);
+	for (;;) {
+		/* Pairs with the barrier in mica_vcpu_kick(). */
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (!must_stay_blocked(vcpu))
+			break;
+		if (signal_pending(current)) {
+			error = -EINTR;
+			break;
+		}
+		schedule();
+	}
+	finish_rcuwait(&vcpu->wait);
+	if (!error && vcpu->mp_state == MICA_MP_HALTED && mica_event_wakes(vcpu)) {
+		vcpu->mp_state = MICA_MP_RUNNABLE;
+		mica_vcpu_request(vcpu, MICA_REQ_EVENT);
+	}
+	return error;
+}
+
+/* SDM volume 3, "Multiple-Processor Initialization": a SIPI counts only after INIT. */
+static void take_init_and_sipi(struct mica_vcpu *vcpu)
+{
+	int vector;
+
+	if (mica_vcpu_test_clear(vcpu, MICA_REQ_INIT)) {
+		mica_apic_reset(vcpu, true);
+		mica_state_reset(vcpu, true);
+	}
+	if (mica_vcpu_test_clear(vcpu, MICA_REQ_SIPI)) {
+		vector = xchg(&vcpu->sipi_vector, MICA_SIPI_NONE);
+		if (vcpu->mp_state == MICA_MP_WAIT_SIPI && vector != MICA_SIPI_NONE)
+			mica_state_sipi(vcpu, vector);
+	}
+}
+
+/*
+ * What the kernel wants of this thread.  TIF_NOTIFY_RESUME alone does not count: every
+ * preemption sets it for the sake of restartable sequences, which only user code has.
+ */
+static bool host_wants_thread(void)
+{
+	unsigned long work = read_thread_flags() & (_TIF_NEED_RESCHED | _TIF_SIGPENDING |
+						    _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME);
+
+	if (likely(!work))
+		return false;
+	return work != _TIF_NOTIFY_RESUME || task_work_pending(current);
+}
+
+/* Gives the host what it wants.  -EINTR: only a return to user space does it. */
+static int yield_to_host(struct mica_vcpu *vcpu)
+{
+	int error;
+
+	if (unlikely(READ_ONCE(mica_hw_pausing))) {
+		mica_vcpu_put(vcpu);
+		error = mica_vcpu_load(vcpu);
+		if (error)
+			return error;
+	}
+	if (need_resched())
+		schedule();
+	return signal_pending(current) || task_work_pending(current) ? -EINTR : 0;
+}
+
+/* ------------------------------------------------------------ a series of entries */
+
+/* [I] Requests that are dealt with before an entry.  MICA_NEXT_ENTER, or why not to enter. */
+static enum mica_next take_requests(struct mica_vcpu *vcpu)
+{
+	if (vcpu->requests & (BIT(MICA_REQ_INIT) | BIT(MICA_REQ_SIPI)))
+		return MICA_NEXT_HOST;
+	if (mica_vcpu_test_clear(vcpu, MICA_REQ_KICK))
+		return MICA_NEXT_HOST;
+	if (mica_vcpu_test_clear(vcpu, MICA_REQ_USER))
+		return MICA_NEXT_USER;
+	if (mica_vcpu_test_clear(vcpu, MICA_REQ_FLUSH_S2)) {
+		vcpu->count.s2_flushes++;
+		mica_backend->flush_s2(vcpu);
+	}
+	if (mica_vcpu_test_clear(vcpu, MICA_REQ_TIMER))
+		mica_timer_deliver(vcpu);
+	if (mica_vcpu_test_clear(vcpu, MICA_REQ_EVENT) && mica_event_prepare(vcpu)) {
+		vcpu->run->exit_reason = MICA_EXIT_EXTINT;
+		vcpu->waiting_extint = true;
+		return MICA_NEXT_USER;
+	}
+	return MICA_NEXT_ENTER;
+}
+
+/* [I] */
+static enum mica_next enter_series(struct mica_vcpu *vcpu)
+{
+	enum mica_next next;
+
+	do {
+		if (unlikely(READ_ONCE(vcpu->requests))) {
+			next = take_requests(vcpu);
+			if (next != MICA_NEXT_ENTER)
+				return next;
+			if (unlikely(READ_ONCE(vcpu->requests)))
+				continue;
+		}
+		if (unlikely(host_wants_thread()))
+			return MICA_NEXT_HOST;
+		vcpu->count.entries++;
+		next = mica_backend->enter(vcpu);
+	} while (next == MICA_NEXT_ENTER);
+	return next;
+}
+
+static enum mica_next run_series(struct mica_vcpu *vcpu)
+{
+	enum mica_next next = MICA_NEXT_HOST;
+
+	local_irq_disable();
+	if (likely(vcpu->loaded && mica_hw_here())) {
+		/* Pairs with the barriers in mica_vcpu_kick() and mica_vm_kick_all_wait(). */
+		smp_store_mb(vcpu->mode, MICA_IN_GUEST);
+		vtime_account_guest_enter();
+		mica_note_guest_entry();
+		mica_timer_to_backend(vcpu);
+		mica_fpu_enter(vcpu);
+		next = enter_series(vcpu);
+		mica_fpu_leave(vcpu);
+		smp_store_release(&vcpu->mode, MICA_OUTSIDE);
+	}
+	/* The host's pending interrupts come here; a tick among them is guest time. */
+	local_irq_enable();
+	local_irq_disable();
+	vtime_account_guest_exit();
+	local_irq_enable();
+	return next;
+}
+
+static int run_loop(struct mica_vcpu *vcpu)
+{
+	enum mica_next next;
+	int error;
+
+	for (;;) {
+		error = yield_to_host(vcpu);
+		if (error)
+			return error;
+		if (vcpu->requests & (BIT(MICA_REQ_INIT) | BIT(MICA_REQ_SIPI)))
+			take_init_and_sipi(vcpu);
+		if (vcpu->mp_state != MICA_MP_RUNNABLE) {
+			error = block(vcpu);
+			if (error)
+				return error;
+			clear_bit(MICA_REQ_KICK, &vcpu->requests);
+			continue;
+		}
+		next = run_series(vcpu);
+		if (next == MICA_NEXT_SLOW)
+			next = mica_backend->handle(vcpu);
+		if (next == MICA_NEXT_USER)
+			return 0;
+	}
+}
+
+/* ------------------------------------------------------------ after */
+
+/* What user space needs to understand these exits is always there. */
+static u64 groups_of_exit(const struct mica_run *run, u64 wanted)
+{
+	switch (run->exit_reason) {
+	case MICA_EXIT_IO:
+		return run->io.flags & MICA_IO_STRING ? MICA_STATE_ALL : wanted;
+	case MICA_EXIT_MMIO:
+	case MICA_EXIT_SHUTDOWN:
+	case MICA_EXIT_FAIL_ENTRY:
+	case MICA_EXIT_INTERNAL_ERROR:
+		return MICA_STATE_ALL;
+	}
+	return wanted;
+}
+
+static void store_state(struct mica_vcpu *vcpu, u64 wanted)
+{
+	u64 groups = groups_of_exit(vcpu->run, wanted);
+
+	if (!vcpu->attached)
+		groups = 0;
+	if (groups)
+		mica_state_get(vcpu, groups, &vcpu->run->state);
+	vcpu->run->state_cached = groups;
+}
+
+/* Loaded, with the guest's FPU. */
+static long run_loaded(struct mica_vcpu *vcpu)
+{
+	u64 wanted = READ_ONCE(vcpu->run->state_wanted) & MICA_STATE_ALL;
+	int error;
+
+	mica_run_complete(vcpu);
+	error = commit_state(vcpu);
+	if (error)
+		return error;
+	vcpu->run->exit_reason = MICA_EXIT_NONE;
+	if (READ_ONCE(vcpu->run->immediate_exit))
+		error = -EINTR;
+	else
+		error = run_loop(vcpu);
+	if (error)
+		vcpu->run->exit_reason = MICA_EXIT_INTERRUPTED;
+	vcpu->count.user_exits++;
+	store_state(vcpu, wanted);
+	trace_mica_user_exit(vcpu->id, vcpu->run->exit_reason);
+	return error;
+}
+
+long mica_vcpu_run(struct mica_vcpu *vcpu)
+{
+	long error;
+
+	mica_fpu_load(vcpu);
+	error = mica_vcpu_load(vcpu);
+	if (!error) {
+		vcpu->has_run = true;
+		error = run_loaded(vcpu);
+		/* Not if it was put for a suspend and a signal came before the end of that. */
+		if (vcpu->attached)
+			mica_vcpu_put(vcpu);
+	}
+	mica_fpu_put(vcpu);
+	return error;
+}

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The host on Bochs: an Intel CPU with VMX and EPT."""
+
+import os
+import re
+import shutil
+import subprocess
+import threading
+
+import bootimage
+import emulator
+from cache import LabError, say
+from kernels import BzImage
+
+BIOS = "/usr/share/bochs/BIOS-bochs-latest"
+VGABIOS = "/usr/share/vgabios/vgabios.bin"
+DEFAULT_IPS = 100000000
+# The clock starts here in every run, so that runs can be the same.
+EPOCH = 1700000000
+
+RC = """\
+cpu: model=corei7_skylake_x, count={smp}, ips={ips}, quantum=32, reset_on_triple_fault=0
+memory: guest={memory}, host={memory}
+romimage: file={bios}
+vgaromimage: file={vgabios}
+optromimage1: file={rom}, address=0xd0000
+ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
+ata0-master: type=disk, path=disk, mode=flat, cylinders={cylinders}, heads=16, spt=63
+boot: disk
+display_library: {display}
+com1: enabled=1, mode=file, dev={console}
+parport1: enabled=1, file={output}
+clock: sync=none, time0={epoch}, rtc_sync=0
+log: bochs.log
+panic: action=fatal
+error: action=ignore
+info: action=ignore
+debug: action=ignore
+{extra}"""
+
+
+def find():
+    """Path of Bochs: $MICA_BOCHS, else Debian's."""
+    path = os.environ.get("MICA_BOCHS") or shutil.which("bochs")
+    if not path:
+        raise LabError("no Bochs: install the packages bochs, bochs-term, bochsbios and vgabios, or set "
+                       "MICA_BOCHS")
+    if not os.access(path, os.X_OK):
+        raise LabError("MICA_BOCHS=%s: not a program" % path)
+    for needed in (BIOS, VGABIOS):
+        if not os.path.exists(needed):
+            raise LabError("%s is missing: install the packages bochsbios and vgabios" % needed)
+    return os.path.abspath(path)
+
+
+def version(path):
+    """(major, minor), from the banner."""
+    done = subprocess.run([path, "--help"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+    match = re.search(rb"Bochs x86 Emulator (\d+)\.(\d+)", done.stdout)
+    if not match:
+        raise LabError("%s does not say that it is Bochs" % path)
+    return int(match.group(1)), int(match.group(2))
+
+
+def drain(fd):
+    """Read what nobody looks at, so that its writer never waits."""
+    try:
+        while os.read(fd, 65536):
+            pass
+    except OSError:
+        pass	# the other end is closed
+    os.close(fd)
+
+
+def write_files(machine, run, display):
+    with open(run.path("disk"), "wb") as f:
+        cylinders = bootimage.write_disk(f, BzImage(machine.boot_image), machine.initrds,
+                                         machine.cmdline)
+    with open(run.path("rc"), "w") as f:
+        f.write(RC.format(smp=machine.smp, ips=machine.ips or DEFAULT_IPS, memory=machine.memory,
+                          bios=BIOS, vgabios=VGABIOS, rom=bootimage.rom(), cylinders=cylinders,
+                          display=display, console=run.console, output=run.output, epoch=EPOCH,
+                          extra=""))
+    with open(run.path("debugger-rc"), "w") as f:
+        f.write("c\n")
+
+
+def start(machine, run):
+    path = find()
+    release = version(path)
+    say("Bochs %d.%d, %d CPU%s" % (release + (machine.smp, "s" if machine.smp > 1 else "")))
+    if machine.smp > 1 and release[0] >= 3:
+        say("warning: on Bochs 3.0 with several CPUs, guests of KVM halt early; use 2.7")
+    if release[0] >= 3:
+        write_files(machine, run, "nogui")
+        return emulator.start([path, "-q", "-f", "rc"], run)
+    # 2.7's CPUID tells the size of the plain XSAVE area where the compacted one's is asked for. The
+    # kernel would see that, warn, and do without XSAVE at all; so it only does without compaction.
+    machine.cmdline += " clearcpuid=xsaves,xsavec"
+    # Debian's 2.7 has no display "nogui", and its debugger waits for a command.
+    write_files(machine, run, "term")
+    master, slave = os.openpty()
+    process = emulator.start([path, "-q", "-f", "rc", "-rc", "debugger-rc"], run,
+                             stdin=slave, stdout=slave)
+    os.close(slave)
+    threading.Thread(target=drain, args=(master,), daemon=True).start()
+    return process

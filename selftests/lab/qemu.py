@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The host on QEMU's TCG: an AMD CPU with SVM and nested paging, or a plain CPU."""
+
+import shutil
+
+import emulator
+from cache import LabError, say
+
+CPU = {"svm": "EPYC,+svm,+npt", "none": "max,-vmx,-svm"}
+
+
+def start(machine, run):
+    path = shutil.which("qemu-system-x86_64")
+    if not path:
+        raise LabError("no qemu-system-x86_64: install the package qemu-system-x86")
+    with open(run.path("initrd"), "wb") as f:
+        for part in machine.initrds:
+            f.write(part)
+    threads = "multi" if machine.smp > 1 and not machine.icount else "single"
+    command = [
+        path, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "none",
+        "-machine", "pc,usb=off", "-cpu", CPU[machine.cpu], "-accel", "tcg,thread=" + threads,
+        "-smp", str(machine.smp), "-m", str(machine.memory),
+        "-kernel", machine.boot_image, "-initrd", run.path("initrd"), "-append", machine.cmdline,
+        "-chardev", "file,id=console,path=" + run.console.replace(",", ",,"),
+        "-serial", "chardev:console",
+        "-chardev", "file,id=lpt,path=" + run.output.replace(",", ",,"),
+        "-device", "isa-parallel,chardev=lpt,iobase=0x378",
+    ]
+    if machine.icount:
+        command += ["-icount", "shift=0"]
+    say("QEMU, -cpu %s, %d CPU%s" % (CPU[machine.cpu], machine.smp,
+                                     "s" if machine.smp > 1 else ""))
+    return emulator.start(command, run)

@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Counts the cases of a meson test run, those inside TAP tests one by one, and prints the
+closing line "N passed, N failed".  Exits with 1 if anything failed or nothing ran."""
+
+import json
+import re
+import sys
+
+TAP_CASE = re.compile(r"^(not )?ok\b(?:[^#]*)(?:#\s*(\w+))?", re.MULTILINE)
+
+
+def cases(test):
+    """(passed, failed, skipped) of one meson test."""
+    passed = failed = skipped = 0
+    for match in TAP_CASE.finditer(test.get("stdout") or ""):
+        if (match.group(2) or "").lower() == "skip":
+            skipped += 1
+        elif match.group(1):
+            failed += 1
+        else:
+            passed += 1
+    good = test["result"] in ("OK", "EXPECTEDFAIL")
+    if test["result"] == "SKIP":
+        return passed, failed, skipped or 1
+    if not good and not failed:
+        failed = 1
+    if good and not passed + failed + skipped:
+        passed = 1
+    return passed, failed, skipped
+
+
+def main():
+    total = [0, 0, 0]
+    with open(sys.argv[1], encoding="utf-8") as log:
+        for line in log:
+            test = json.loads(line)
+            counts = cases(test)
+            total = [a + b for a, b in zip(total, counts)]
+            if counts[1]:
+                print("failed: %s (%d cases, result %s)" % (test["name"], counts[1], test["result"]))
+    passed, failed, skipped = total
+    print("%d passed, %d failed" % (passed, failed) + (", %d skipped" % skipped if skipped else ""))
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Loading a kernel: which of the known formats a file has, where its parts go in the
+ * guest's RAM, what the first vCPU's registers are.  Everything about a file is
+ * checked before the guest's RAM is written; a file cut at any byte gives one clear
+ * GError (BOOT_ERROR), never a crash.
+ */
+#ifndef MICA_VMM_BOOT_H
+#define MICA_VMM_BOOT_H
+
+#include <glib.h>
+#include <mica.h>
+#include <stdint.h>
+
+#include "../memory.h"
+
+/* Fixed places below 1 MiB (see docs/memory-map.md). */
+#define BOOT_GDT_ADDRESS	0x500ull
+#define BOOT_PARAMS_ADDRESS	0x7000ull	/* zero page, PVH start info, multiboot info */
+#define BOOT_PAGE_TABLES	0x9000ull	/* identity map for 64-bit entries */
+#define BOOT_COMMAND_LINE	0x20000ull
+#define BOOT_ACPI_ADDRESS	0xe0000ull	/* RSDP, where old kernels scan for it; the tables follow */
+#define BOOT_ACPI_END		0x100000ull
+
+struct boot_module {
+	char *path;
+	char *arguments;	/* NULL or the module's own command line */
+};
+
+struct boot_config {
+	const char *kernel;
+	const char *command_line;		/* never NULL */
+	const struct boot_module *modules;	/* initrds; bzImage: concatenated in order */
+	size_t module_count;
+	unsigned int cpus;
+};
+
+struct boot_result {
+	const char *format;			/* "bzImage", "PVH", "multiboot" */
+	struct mica_vcpu_state state;		/* of the first vCPU; all groups are valid */
+};
+
+#define BOOT_ERROR boot_error_quark()
+GQuark boot_error_quark(void);
+enum boot_error {
+	BOOT_ERROR_FILE,	/* cannot be read */
+	BOOT_ERROR_FORMAT,	/* is not what it says, or is cut short */
+	BOOT_ERROR_SPACE,	/* does not fit into the guest's memory */
+};
+
+gboolean boot_load(const struct boot_config *config, struct guest_memory *memory,
+		   struct boot_result *result, GError **error);
+
+/* The registers after RESET (SDM volume 3, "Processor State After Reset"); for vCPUs
+ * other than the first, mp_state is MICA_MP_WAIT_SIPI. */
+void boot_reset_state(struct mica_vcpu_state *state, unsigned int vcpu_id);
+
+/* Memory map as the firmware would give it; types as in ACPI "System Address Map Interfaces". */
+#define E820_RAM	1u
+#define E820_RESERVED	2u
+#define E820_ACPI	3u
+struct e820_entry {
+	uint64_t address;
+	uint64_t size;
+	uint32_t type;
+};
+#define E820_MAX 16
+size_t boot_e820(const struct guest_memory *memory, struct e820_entry entries[E820_MAX]);
+
+/* Writes the ACPI tables at BOOT_ACPI_ADDRESS; returns the RSDP's address. */
+uint64_t acpi_build(struct guest_memory *memory, unsigned int cpus);
+
+/* The guest's CPUID policy: what `host` offers (MICA_GET_CPUID), less what a guest must
+ * not see, plus topology for vCPU `id` of `cpus`. */
+void cpuid_policy(const struct mica_cpuid *host, const struct mica_info *info, unsigned int id,
+		  unsigned int cpus, struct mica_cpuid *policy);
+
+#endif

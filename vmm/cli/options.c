@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "options.h"
+
+#include <string.h>
+
+#include "../error.h"
+
+#define HELP_COLUMN	26
+
+static const struct cli_option *cli_find(const struct cli_option *options, size_t count,
+					 const char *name, size_t length)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strlen(options[i].name) == length && !memcmp(options[i].name, name, length))
+			return &options[i];
+	return NULL;
+}
+
+/* Takes argv[*at] and, if it is there, its value; moves *at on. */
+static gboolean cli_parse_one(const struct cli_option *options, size_t count, int argc,
+			      char **argv, int *at, void *target, GError **error)
+{
+	const char *word = argv[(*at)++];
+	const struct cli_option *option;
+	const char *value = NULL;
+	size_t length;
+
+	if (!g_str_has_prefix(word, "--"))
+		return error_set_usage(error, "'%s' is not an option", word);
+	length = strcspn(word + 2, "=");
+	option = cli_find(options, count, word + 2, length);
+	if (!option)
+		return error_set_usage(error, "unknown option '%.*s'", (int)length + 2, word);
+	if (word[2 + length] == '=')
+		value = word + 2 + length + 1;
+	if (!option->value && value)
+		return error_set_usage(error, "option '--%s' takes no value", option->name);
+	if (option->value && !value) {
+		if (*at >= argc)
+			return error_set_usage(error, "option '--%s' needs a value: --%s %s",
+					       option->name, option->name, option->value);
+		value = argv[(*at)++];
+	}
+	if (option->take(target, value, error))
+		return TRUE;
+	g_prefix_error(error, "--%s: ", option->name);
+	return FALSE;
+}
+
+gboolean cli_parse(const struct cli_option *options, size_t count, int argc, char **argv,
+		   void *target, GError **error)
+{
+	int at = 1;
+
+	while (at < argc)
+		if (!cli_parse_one(options, count, argc, argv, &at, target, error))
+			return FALSE;
+	return TRUE;
+}
+
+void cli_append_options(GString *text, const struct cli_option *options, size_t count)
+{
+	g_autofree char *left = NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		g_free(left);
+		left = g_strdup_printf("  --%s %s", options[i].name,
+				       options[i].value ? options[i].value : "");
+		if (strlen(left) >= HELP_COLUMN)
+			g_string_append_printf(text, "%s\n%*s", left, HELP_COLUMN, "");
+		else
+			g_string_append_printf(text, "%-*s", HELP_COLUMN, left);
+		g_string_append_printf(text, "%s\n", options[i].help);
+	}
+}
+
+gboolean cli_wants_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			return TRUE;
+	return FALSE;
+}
+
+/* The digits at *text, which then points behind them.  FALSE: none, or they do not fit. */
+static gboolean cli_parse_digits(const char **text, uint64_t *number)
+{
+	const char *at = *text;
+
+	*number = 0;
+	while (g_ascii_isdigit(*at)) {
+		if (__builtin_mul_overflow(*number, 10, number) ||
+		    __builtin_add_overflow(*number, *at - '0', number))
+			return FALSE;
+		at++;
+	}
+	if (at == *text)
+		return FALSE;
+	*text = at;
+	return TRUE;
+}
+
+gboolean cli_parse_size(const char *text, uint64_t *bytes, GError **error)
+{
+	static const char units[] = "KMGT";
+	const char *at = text, *unit;
+	uint64_t number;
+
+	if (!cli_parse_digits(&at, &number))
+		goto wrong;
+	if (*at) {
+		unit = strchr(units, g_ascii_toupper(*at));
+		if (!unit || at[1])
+			goto wrong;
+		if (__builtin_mul_overflow(number, 1024ull << (10 * (unit - units)), &number))
+			return error_set_usage(error, "'%s' is too large", text);
+	}
+	*bytes = number;
+	return TRUE;
+
+wrong:
+	return error_set_usage(error, "'%s' is not a size: digits and K, M, G or T, as in 512M", text);
+}
+
+gboolean cli_parse_number(const char *text, unsigned int low, unsigned int high,
+			  unsigned int *number, GError **error)
+{
+	const char *at = text;
+	uint64_t value;
+
+	if (!cli_parse_digits(&at, &value) || *at || value < low || value > high)
+		return error_set_usage(error, "'%s' is not a number from %u to %u", text, low, high);
+	*number = value;
+	return TRUE;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Options of a verb as a table: from it come the parser and the help.
+ * Forms: `--name VALUE`, `--name=VALUE`, `--flag`.  Names are never abbreviated, so that
+ * a new option cannot change the meaning of an old script.
+ */
+#ifndef MICA_VMM_CLI_OPTIONS_H
+#define MICA_VMM_CLI_OPTIONS_H
+
+#include <glib.h>
+#include <stdint.h>
+
+struct cli_option {
+	const char *name;		/* without the two dashes */
+	const char *value;		/* what its value is called in the help; NULL: a flag */
+	const char *help;
+	/* Stores the value (NULL for a flag) in `target`, or says what is wrong with it. */
+	gboolean (*take)(void *target, const char *value, GError **error);
+};
+
+/* Verbs take options only.  argv[0] is skipped.  Errors are VMM_ERROR_USAGE. */
+gboolean cli_parse(const struct cli_option *options, size_t count, int argc, char **argv,
+		   void *target, GError **error);
+
+/* Two columns, for the help. */
+void cli_append_options(GString *text, const struct cli_option *options, size_t count);
+
+/* True if --help or -h is among the arguments. */
+gboolean cli_wants_help(int argc, char **argv);
+
+/* Decimal digits and one of K, M, G, T (1024, 1024^2, ...) or nothing (bytes). */
+gboolean cli_parse_size(const char *text, uint64_t *bytes, GError **error);
+
+/* Decimal digits, low <= *number <= high. */
+gboolean cli_parse_number(const char *text, unsigned int low, unsigned int high,
+			  unsigned int *number, GError **error);
+
+#endif

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "run_options.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "../error.h"
+#include "../exit_status.h"
+#include "options.h"
+
+#define MEMORY_UNIT	(2ull << 20)
+#define DEFAULT_MEMORY	(512ull << 20)
+#define NAME_MAX_LENGTH	64
+
+static gboolean take_path(char **to, const char *value, GError **error)
+{
+	if (!*value)
+		return error_set_usage(error, "the file's name is empty");
+	g_free(*to);
+	*to = g_strdup(value);
+	return TRUE;
+}
+
+static gboolean take_kernel(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+
+	return take_path(&config->kernel, value, error);
+}
+
+/* FILE[,ARGUMENTS]; a comma that belongs to FILE is written twice. */
+static gboolean take_initrd(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+	g_autoptr(GString) path = g_string_new(NULL);
+	struct boot_module module = { 0 };
+
+	while (*value && (*value != ',' || value[1] == ',')) {
+		value += *value == ',';
+		g_string_append_c(path, *value++);
+	}
+	if (!take_path(&module.path, path->str, error))
+		return FALSE;
+	if (*value == ',')
+		module.arguments = g_strdup(value + 1);
+	g_array_append_val(config->modules, module);
+	return TRUE;
+}
+
+static gboolean take_append(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+	char *old = config->command_line;
+
+	(void)error;
+	config->command_line = old ? g_strjoin(" ", old, value, NULL) : g_strdup(value);
+	g_free(old);
+	return TRUE;
+}
+
+static gboolean take_memory(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+
+	if (!cli_parse_size(value, &config->memory, error))
+		return FALSE;
+	if (config->memory < MEMORY_UNIT && g_ascii_isdigit(value[strlen(value) - 1]))
+		return error_set_usage(error, "'%s' is a number of bytes: %sM for MiB", value, value);
+	if (config->memory < MEMORY_UNIT || config->memory % MEMORY_UNIT)
+		return error_set_usage(error, "'%s' is not a multiple of 2M", value);
+	return TRUE;
+}
+
+static gboolean take_cpus(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+
+	return cli_parse_number(value, 1, MICA_MAX_VCPUS, &config->cpus, error);
+}
+
+static gboolean take_name(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+	size_t length = strlen(value);
+
+	if (!length || length > NAME_MAX_LENGTH || !g_ascii_isalnum(*value) ||
+	    strspn(value, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "._-") != length)
+		return error_set_usage(error, "'%s' is not a name: up to %d letters, digits, '.', '_', "
+				       "'-', the first a letter or digit", value, NAME_MAX_LENGTH);
+	g_free(config->name);
+	config->name = g_strdup(value);
+	return TRUE;
+}
+
+static gboolean take_console(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+	struct console_config *console = &config->console;
+
+	g_clear_pointer(&console->path, g_free);
+	if (!strcmp(value, "stdio")) {
+		console->kind = CONSOLE_STDIO;
+	} else if (!strcmp(value, "pty")) {
+		console->kind = CONSOLE_PTY;
+	} else if (g_str_has_prefix(value, "file:")) {
+		console->kind = CONSOLE_FILE;
+		return take_path(&console->path, value + strlen("file:"), error);
+	} else {
+		return error_set_usage(error, "'%s' is none of stdio, pty, file:PATH", value);
+	}
+	return TRUE;
+}
+
+static gboolean take_check_host(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+
+	(void)value;
+	(void)error;
+	config->vm_flags |= MICA_VM_CHECK_HOST;
+	return TRUE;
+}
+
+static gboolean take_stats(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+
+	(void)value;
+	(void)error;
+	config->stats = TRUE;
+	return TRUE;
+}
+
+static const struct cli_option run_options[] = {
+	{ "kernel", "FILE", "the guest's kernel: bzImage, ELF with PVH entry, or multiboot",
+	  take_kernel },
+	{ "initrd", "FILE[,ARGS]", "initial RAM disk or multiboot module; may be repeated",
+	  take_initrd },
+	{ "append", "STRING", "the kernel's command line; repeated, the parts are joined",
+	  take_append },
+	{ "memory", "SIZE", "memory of the guest, a multiple of 2M (512M)", take_memory },
+	{ "cpus", "N", "number of virtual CPUs (1)", take_cpus },
+	{ "name", "NAME", "the guest's name in messages (mica-PID)", take_name },
+	{ "console", "WHERE", "the first serial port: stdio, pty or file:PATH (stdio)",
+	  take_console },
+	{ "stats", NULL, "print the exits that were counted, at the end", take_stats },
+	{ "check-host", NULL, "compare the host's registers around every entry; slow",
+	  take_check_host },
+};
+
+static void module_clear(gpointer data)
+{
+	struct boot_module *module = data;
+
+	g_free(module->path);
+	g_free(module->arguments);
+}
+
+gboolean run_options_parse(int argc, char **argv, struct machine_config *config, GError **error)
+{
+	*config = (struct machine_config){
+		.memory = DEFAULT_MEMORY,
+		.cpus = 1,
+		.modules = g_array_new(FALSE, FALSE, sizeof(struct boot_module)),
+	};
+	g_array_set_clear_func(config->modules, module_clear);
+	if (!cli_parse(run_options, G_N_ELEMENTS(run_options), argc, argv, config, error))
+		return FALSE;
+	if (!config->kernel)
+		return error_set_usage(error, "--kernel FILE is missing");
+	if (!config->command_line)
+		config->command_line = g_strdup("");
+	if (!config->name)
+		config->name = g_strdup_printf("mica-%d", (int)getpid());
+	return TRUE;
+}
+
+void run_options_clear(struct machine_config *config)
+{
+	g_clear_pointer(&config->kernel, g_free);
+	g_clear_pointer(&config->command_line, g_free);
+	g_clear_pointer(&config->name, g_free);
+	g_clear_pointer(&config->console.path, g_free);
+	g_clear_pointer(&config->modules, g_array_unref);
+}
+
+char *run_options_help(void)
+{
+	GString *text = g_string_new("Usage: mica run --kernel FILE [OPTION]...\n\n");
+
+	cli_append_options(text, run_options, G_N_ELEMENTS(run_options));
+	g_string_append_printf(text,
+		"  --help                  show this help\n"
+		"\n"
+		"Keys, if standard input is a terminal: Ctrl-A x leaves, Ctrl-A p presses the\n"
+		"power button, Ctrl-A h shows all.\n"
+		"\n"
+		"Exit status: %d power-off, %d wrong usage, %d error, %d guest crashed, %d guest asked\n"
+		"for a reset, %d left with Ctrl-A x; odd: (V << 1) | 1 of a guest that wrote V to its\n"
+		"debug-exit port 0xf4.\n",
+		EXIT_STATUS_OK, EXIT_STATUS_USAGE, EXIT_STATUS_ERROR, EXIT_STATUS_CRASH,
+		EXIT_STATUS_RESET, EXIT_STATUS_LEFT);
+	return g_string_free(text, FALSE);
+}

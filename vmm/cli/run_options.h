@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The options of `mica run`.
+ */
+#ifndef MICA_VMM_CLI_RUN_OPTIONS_H
+#define MICA_VMM_CLI_RUN_OPTIONS_H
+
+#include <glib.h>
+
+#include "../machine.h"
+
+/* Fills in what the command line says and the defaults for the rest.  The strings belong to
+ * the configuration: run_options_clear(), also after an error. */
+gboolean run_options_parse(int argc, char **argv, struct machine_config *config, GError **error);
+void run_options_clear(struct machine_config *config);
+
+/* The text of `mica run --help`; the caller frees it. */
+char *run_options_help(void);
+
+#endif

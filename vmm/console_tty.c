@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "console_tty.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <termios.h>
+#include <unistd.h>
+
+static const int fatal_signals[] = {
+	SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGABRT,
+};
+
+/* File scope, because a signal's handler must find it. */
+static struct {
+	struct termios saved;
+	int fd;
+	volatile sig_atomic_t raw;
+	bool handlers;
+} tty;
+
+/* SA_RESETHAND has made the signal deadly again; it is delivered when this returns. */
+static void console_tty_dying(int number)
+{
+	if (tty.raw)
+		tcsetattr(tty.fd, TCSANOW, &tty.saved);
+	raise(number);
+}
+
+static void console_tty_watch_signals(void)
+{
+	struct sigaction action = { .sa_handler = console_tty_dying, .sa_flags = SA_RESETHAND };
+
+	if (tty.handlers)
+		return;
+	sigemptyset(&action.sa_mask);
+	for (size_t i = 0; i < sizeof(fatal_signals) / sizeof(fatal_signals[0]); i++)
+		sigaction(fatal_signals[i], &action, NULL);
+	tty.handlers = true;
+}
+
+bool console_tty_enter(int fd)
+{
+	struct termios raw;
+
+	if (tcgetpgrp(fd) != getpgrp())
+		return false;
+	if (!tty.raw && tcgetattr(fd, &tty.saved) < 0)
+		return false;
+	tty.fd = fd;
+	console_tty_watch_signals();
+	raw = tty.saved;
+	raw.c_iflag &= ~(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
+	raw.c_lflag &= ~(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
+	raw.c_cflag &= ~(CSIZE | PARENB);
+	raw.c_cflag |= CS8;
+	/* A read that finds nothing returns: another process may have read the same key. */
+	raw.c_cc[VMIN] = 0;
+	raw.c_cc[VTIME] = 0;
+	tty.raw = 1;
+	return tcsetattr(fd, TCSANOW, &raw) == 0;
+}
+
+void console_tty_leave(void)
+{
+	if (!tty.raw)
+		return;
+	/* In the background this would stop us; then the shell has set the modes it wants. */
+	if (tcgetpgrp(tty.fd) == getpgrp())
+		tcsetattr(tty.fd, TCSANOW, &tty.saved);
+	tty.raw = 0;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The wiring of interrupt lines.  Chips drive global system interrupts 0..23; GSI n is
+ * pin n of the IOAPIC and, for n < 16, ISA IRQ n of the PIC pair.  The exception is the
+ * PIT's IRQ 0, which is pin 2 of the IOAPIC, as the MADT's interrupt source override says;
+ * IRQ 2 is the PIC's own cascade.
+ */
+#ifndef MICA_VMM_GSI_H
+#define MICA_VMM_GSI_H
+
+#include "irq.h"
+
+struct ioapic;
+struct pic;
+
+/* Filled in by the machine before any line is driven. */
+struct gsi_router {
+	struct pic *pic;
+	struct ioapic *ioapic;
+};
+
+/* The line of GSI 0..23; `router` must outlive it. */
+struct irq_line gsi_line(struct gsi_router *router, unsigned int gsi);
+
+#endif

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "machine.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "chipset/chipset.h"
+#include "error.h"
+#include "host.h"
+#include "message.h"
+#include "signals.h"
+#include "vcpu.h"
+
+/* How long the console's last output may take when it was the user who ended the guest. */
+#define PATIENCE_MS	1000
+
+bool machine_request_end(struct machine *machine, enum machine_end end, uint32_t value)
+{
+	if (machine->end != MACHINE_RUNS)
+		return false;
+	machine->end = end;
+	machine->end_value = value;
+	atomic_store(&machine->stopping, true);
+	if (machine->threads_run)
+		for (unsigned int i = 0; i < machine->vcpu_count; i++)
+			vcpu_kick(machine->vcpus[i]);
+	uv_async_send(&machine->ended);
+	return true;
+}
+
+static void machine_lock_and_end(struct machine *machine, enum machine_end end, uint32_t value)
+{
+	pthread_mutex_lock(&machine->lock);
+	machine_request_end(machine, end, value);
+	pthread_mutex_unlock(&machine->lock);
+}
+
+/* ---------------------------------------------------------------- the end */
+
+static void machine_join(struct machine *machine)
+{
+	for (unsigned int i = 0; i < machine->vcpu_count; i++)
+		vcpu_join(machine->vcpus[i]);
+	pthread_mutex_lock(&machine->lock);
+	machine->threads_run = false;
+	pthread_mutex_unlock(&machine->lock);
+	machine->stopped = true;
+}
+
+static void machine_give_up(uv_timer_t *timer)
+{
+	uv_stop(timer->loop);
+}
+
+/* Somebody asked for the end.  The guest's last words are written before we go; when it is
+ * the user who is in a hurry, not for long. */
+static void machine_ended(uv_async_t *handle)
+{
+	struct machine *machine = handle->data;
+
+	if (machine->stopped)
+		return;
+	console_release(machine->console);
+	machine_join(machine);
+	console_drain(machine->console);
+	if (machine->end == MACHINE_LEFT || machine->end == MACHINE_SIGNAL)
+		uv_timer_start(&machine->patience, machine_give_up, PATIENCE_MS, 0);
+}
+
+/* ---------------------------------------------------------------- the console's side */
+
+static size_t machine_input(void *opaque, const uint8_t *bytes, size_t count)
+{
+	struct machine *machine = opaque;
+	size_t taken;
+
+	pthread_mutex_lock(&machine->lock);
+	taken = uart_input(machine->uart, bytes, count);
+	pthread_mutex_unlock(&machine->lock);
+	return taken;
+}
+
+static void machine_key(void *opaque, enum console_key key)
+{
+	struct machine *machine = opaque;
+
+	pthread_mutex_lock(&machine->lock);
+	if (key == CONSOLE_KEY_POWER)
+		pm_press_power_button(machine->pm);
+	else
+		machine_request_end(machine, MACHINE_LEFT, 0);
+	pthread_mutex_unlock(&machine->lock);
+}
+
+static void machine_drained(void *opaque)
+{
+	struct machine *machine = opaque;
+
+	uv_stop(&machine->loop);
+}
+
+/* ---------------------------------------------------------------- signals */
+
+/* A second signal does not wait for the console any more. */
+static void machine_signal(void *opaque, int number)
+{
+	struct machine *machine = opaque;
+
+	switch (number) {
+	case SIGTSTP:
+		console_suspend(machine->console);
+		raise(SIGSTOP);
+		break;
+	case SIGCONT:
+		console_resume(machine->console);
+		break;
+	default:
+		if (machine->stopped)
+			uv_stop(&machine->loop);
+		else
+			machine_lock_and_end(machine, MACHINE_SIGNAL, number);
+	}
+}
+
+/* ---------------------------------------------------------------- making one */
+
+static gboolean machine_add_loop(struct machine *machine, GError **error)
+{
+	machine->loop_made = uv_loop_init(&machine->loop) == 0;
+	if (!machine->loop_made)
+		return error_set(error, "cannot make the main loop");
+	machine->signals = signals_new(&machine->loop, machine_signal, machine, error);
+	if (!machine->signals)
+		return FALSE;
+	if (uv_async_init(&machine->loop, &machine->ended, machine_ended) < 0)
+		return error_set(error, "cannot make the main loop");
+	machine->ended.data = machine;
+	uv_timer_init(&machine->loop, &machine->patience);
+	machine->watched = true;
+	return TRUE;
+}
+
+/* A guest may have more memory than is free just now, but not more than the host has. */
+static gboolean machine_check_memory(uint64_t wanted, GError **error)
+{
+	struct sysinfo host;
+	uint64_t total;
+
+	if (sysinfo(&host) < 0)
+		return TRUE;
+	total = ((uint64_t)host.totalram + host.totalswap) * host.mem_unit;
+	if (wanted > total)
+		return error_set(error, "--memory: %" PRIu64 " MiB are more than this host has, "
+				 "%" PRIu64 " MiB with swap", wanted >> 20, total >> 20);
+	return TRUE;
+}
+
+static gboolean machine_check(const struct machine *machine, GError **error)
+{
+	const struct machine_config *config = machine->config;
+	uint64_t end = config->memory;
+
+	if (config->cpus > machine->info.max_vcpus)
+		return error_set(error, "--cpus %u: the loaded module has at most %u for one guest",
+				 config->cpus, machine->info.max_vcpus);
+	if (end > MEMORY_HOLE_START)
+		end += MEMORY_HOLE_END - MEMORY_HOLE_START;
+	if (machine->info.phys_bits < 64 && end > 1ull << machine->info.phys_bits)
+		return error_set(error, "--memory: %" PRIu64 " MiB are more than guests can address on "
+				 "this CPU (%u bits)", config->memory >> 20,
+				 machine->info.phys_bits);
+	return machine_check_memory(config->memory, error);
+}
+
+static gboolean machine_add_vm(struct machine *machine, GError **error)
+{
+	machine->device_fd = host_open(&machine->info, error);
+	if (machine->device_fd < 0 || !machine_check(machine, error))
+		return FALSE;
+	machine->vm_fd = host_create_vm(machine->device_fd, machine->config->vm_flags, error);
+	if (machine->vm_fd < 0)
+		return FALSE;
+	machine->memory = guest_memory_new(machine->vm_fd, machine->config->memory, error);
+	return machine->memory != NULL;
+}
+
+static gboolean machine_add_buses(struct machine *machine, GError **error)
+{
+	machine->ports = bus_new("ports");
+	machine->mmio = bus_new("mmio");
+	machine->clock = clock_new(&machine->loop, &machine->lock, error);
+	return machine->clock != NULL;
+}
+
+static gboolean machine_add_console(struct machine *machine, GError **error)
+{
+	machine->console_guest = (struct console_guest){
+		.input = machine_input,
+		.key = machine_key,
+		.drained = machine_drained,
+		.opaque = machine,
+	};
+	machine->console = console_new(&machine->loop, &machine->config->console,
+				       &machine->console_guest, error);
+	return machine->console != NULL;
+}
+
+static gboolean machine_add_vcpus(struct machine *machine, GError **error)
+{
+	g_autofree struct mica_cpuid *host = g_new0(struct mica_cpuid, 1);
+	struct vcpu *vcpu;
+
+	if (ioctl(machine->device_fd, MICA_GET_CPUID, host) < 0)
+		return error_set_errno(error, errno, "the module does not tell what the CPU offers");
+	machine->vcpus = g_new0(struct vcpu *, machine->config->cpus);
+	for (unsigned int i = 0; i < machine->config->cpus; i++) {
+		vcpu = vcpu_new(machine, i, host, error);
+		if (!vcpu)
+			return FALSE;
+		machine->vcpus[machine->vcpu_count++] = vcpu;
+	}
+	return vcpu_init_apic(machine->vcpus[0], error);
+}
+
+static gboolean machine_load(struct machine *machine, GError **error)
+{
+	const struct machine_config *config = machine->config;
+	const struct boot_config boot = {
+		.kernel = config->kernel,
+		.command_line = config->command_line,
+		.modules = (const struct boot_module *)(void *)config->modules->data,
+		.module_count = config->modules->len,
+		.cpus = config->cpus,
+	};
+	struct boot_result result = { 0 };
+
+	if (!boot_load(&boot, machine->memory, &result, error) ||
+	    !vcpu_set_state(machine->vcpus[0], &result.state, error))
+		return FALSE;
+	for (unsigned int i = 1; i < machine->vcpu_count; i++) {
+		boot_reset_state(&result.state, i);
+		if (!vcpu_set_state(machine->vcpus[i], &result.state, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/* The vCPUs come before the chips, which drive their pins. */
+static gboolean machine_init(struct machine *machine, GError **error)
+{
+	if (!machine_add_loop(machine, error) || !machine_add_vm(machine, error) ||
+	    !machine_add_buses(machine, error) || !machine_add_console(machine, error) ||
+	    !machine_add_vcpus(machine, error))
+		return FALSE;
+	pthread_mutex_lock(&machine->lock);
+	machine_add_devices(machine);
+	pthread_mutex_unlock(&machine->lock);
+	return machine_load(machine, error);
+}
+
+struct machine *machine_new(const struct machine_config *config, GError **error)
+{
+	struct machine *machine = g_new0(struct machine, 1);
+
+	machine->config = config;
+	machine->device_fd = -1;
+	machine->vm_fd = -1;
+	pthread_mutex_init(&machine->lock, NULL);
+	if (!machine_init(machine, error)) {
+		machine_free(machine);
+		return NULL;
+	}
+	return machine;
+}
+
+/* ---------------------------------------------------------------- running and freeing */
+
+/* The lock keeps the first vCPU from ending the machine before the last one is known. */
+static void machine_start(struct machine *machine)
+{
+	g_autoptr(GError) error = NULL;
+
+	pthread_mutex_lock(&machine->lock);
+	machine->threads_run = true;
+	for (unsigned int i = 0; i < machine->vcpu_count; i++) {
+		if (vcpu_start(machine->vcpus[i], &error))
+			continue;
+		message("%s", error->message);
+		machine_request_end(machine, MACHINE_ERROR, 0);
+		break;
+	}
+	pthread_mutex_unlock(&machine->lock);
+}
+
+static void machine_print_stats(const struct machine *machine)
+{
+	g_autoptr(GString) text = g_string_new(NULL);
+
+	for (unsigned int i = 0; i < machine->vcpu_count; i++)
+		vcpu_append_stats(machine->vcpus[i], text);
+	message_text(text->str);
+}
+
+enum machine_end machine_run(struct machine *machine, uint32_t *value)
+{
+	console_start(machine->console);
+	machine_start(machine);
+	uv_run(&machine->loop, UV_RUN_DEFAULT);
+	if (machine->config->stats)
+		machine_print_stats(machine);
+	*value = machine->end_value;
+	return machine->end;
+}
+
+static void machine_close_loop(struct machine *machine)
+{
+	if (!machine->loop_made)
+		return;
+	if (machine->watched) {
+		uv_close((uv_handle_t *)&machine->ended, NULL);
+		uv_close((uv_handle_t *)&machine->patience, NULL);
+	}
+	uv_run(&machine->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&machine->loop);
+}
+
+/* The VM goes before its memory: else the kernel would be told of each unmapping. */
+void machine_free(struct machine *machine)
+{
+	if (!machine)
+		return;
+	pthread_mutex_lock(&machine->lock);
+	machine_free_devices(machine);
+	pthread_mutex_unlock(&machine->lock);
+	console_free(machine->console);
+	clock_free(machine->clock);
+	bus_free(machine->ports);
+	bus_free(machine->mmio);
+	for (unsigned int i = 0; i < machine->vcpu_count; i++)
+		vcpu_free(machine->vcpus[i]);
+	g_free(machine->vcpus);
+	if (machine->vm_fd >= 0)
+		close(machine->vm_fd);
+	guest_memory_free(machine->memory);
+	if (machine->device_fd >= 0)
+		close(machine->device_fd);
+	signals_free(machine->signals);
+	machine_close_loop(machine);
+	pthread_mutex_destroy(&machine->lock);
+	g_free(machine);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One guest: its memory, vCPUs, chips and console, and the main loop that they share.
+ *
+ * Threads: the main thread runs the loop (timers, console input, signals); each vCPU has a
+ * thread (vmm/vcpu.h); the console's output has one (vmm/console_output.h).
+ *
+ * Locks: `lock`, the machine's, is held around everything that chips do: port and MMIO
+ * accesses, interrupt lines, timers, input for the UART.  The console's own lock is taken
+ * inside it.  Fields: [i] set by machine_new() and constant after; [l] under `lock`;
+ * [m] main thread only; [a] atomic.
+ */
+#ifndef MICA_VMM_MACHINE_H
+#define MICA_VMM_MACHINE_H
+
+#include <glib.h>
+#include <mica.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "boot/boot.h"
+#include "bus.h"
+#include "clock.h"
+#include "console.h"
+#include "gsi.h"
+#include "memory.h"
+#include "power.h"
+
+struct machine_config {
+	char *name;			/* the guest's, for messages and threads */
+	char *kernel;
+	char *command_line;
+	GArray *modules;		/* of struct boot_module */
+	uint64_t memory;		/* bytes, a multiple of 2 MiB */
+	unsigned int cpus;		/* 1..MICA_MAX_VCPUS */
+	struct console_config console;
+	unsigned int vm_flags;		/* MICA_VM_* */
+	gboolean stats;			/* print counters at the end */
+};
+
+enum machine_end {
+	MACHINE_RUNS,
+	MACHINE_OFF,			/* the guest powered off */
+	MACHINE_RESET,			/* it asked for a reset */
+	MACHINE_CRASH,			/* it cannot go on; the user was told why */
+	MACHINE_DEBUG_EXIT,		/* it wrote `end_value` to the debug-exit port */
+	MACHINE_ERROR,			/* we cannot go on; the user was told why */
+	MACHINE_LEFT,			/* Ctrl-A x */
+	MACHINE_SIGNAL,			/* signal `end_value` */
+};
+
+struct debug_exit;
+struct i8042;
+struct ioapic;
+struct pic;
+struct pit;
+struct pm;
+struct reset_ports;
+struct rtc;
+struct signals;
+struct uart;
+struct vcpu;
+
+struct machine {
+	const struct machine_config *config;	/* [i] */
+	uv_loop_t loop;			/* [m] */
+	bool loop_made;			/* [m] */
+	uv_async_t ended;		/* [i] wakes the main thread when `end` was set */
+	uv_timer_t patience;		/* [m] for output that nobody takes */
+	bool watched;			/* [m] the two handles above are open */
+	struct signals *signals;	/* [m] */
+
+	int device_fd;			/* [i] /dev/mica */
+	int vm_fd;			/* [i] */
+	struct mica_info info;		/* [i] */
+	struct guest_memory *memory;	/* [i] */
+	struct vcpu **vcpus;		/* [i] config->cpus of them */
+	unsigned int vcpu_count;	/* [i] */
+
+	pthread_mutex_t lock;
+	struct bus *ports;		/* [i] what is behind it: [l] */
+	struct bus *mmio;		/* likewise, and so on */
+	struct clock *clock;
+	struct gsi_router gsi;
+	struct power_sink power;
+	struct pic *pic;
+	struct ioapic *ioapic;
+	struct pit *pit;
+	struct rtc *rtc;
+	struct uart *uart;
+	struct pm *pm;
+	struct reset_ports *reset_ports;
+	struct i8042 *i8042;
+	struct debug_exit *debug_exit;
+	int lint0;			/* [l] level of vCPU 0's pin, as the kernel has it */
+	bool output_full;		/* [l] the access in progress filled the console's ring */
+	struct console_guest console_guest;
+	struct console *console;	/* [i] */
+
+	atomic_bool stopping;		/* [a] vCPU threads leave their loop */
+	bool threads_run;		/* [l] vCPU threads exist and can be kicked */
+	bool stopped;			/* [m] they have ended */
+	enum machine_end end;		/* [l] */
+	uint32_t end_value;		/* [l] */
+};
+
+/* Makes everything but lets nothing run.  `config` must outlive the machine. */
+struct machine *machine_new(const struct machine_config *config, GError **error);
+
+/* Runs the guest to its end and drains its console.  Returns why it ended, and the value
+ * that belongs to it. */
+enum machine_end machine_run(struct machine *machine, uint32_t *value);
+
+/* Valid on a machine that is half made, and on NULL. */
+void machine_free(struct machine *machine);
+
+/* Asks for the end; the first one wins, the others get false.  Called with the lock held,
+ * by any thread. */
+bool machine_request_end(struct machine *machine, enum machine_end end, uint32_t value);
+
+/* machine_devices.c: the chips, and the wires between them.  They cannot fail; freeing is
+ * valid on what is half made. */
+void machine_add_devices(struct machine *machine);
+void machine_free_devices(struct machine *machine);
+
+#endif

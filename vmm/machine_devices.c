@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <sys/ioctl.h>
+
+#include "chipset/chipset.h"
+#include "machine.h"
+#include "message.h"
+#include "vcpu.h"
+
+/* The PIC's INTR output is LINT0 of the first vCPU's local APIC. */
+static void set_lint0(void *opaque, unsigned int pin, int level)
+{
+	struct machine *machine = opaque;
+
+	(void)pin;
+	if (machine->lint0 == level)
+		return;
+	machine->lint0 = level;
+	vcpu_set_pin(machine->vcpus[0], MICA_PIN_LINT0, level);
+}
+
+/*
+ * What the guest programmed into its IOAPIC may name a vCPU that does not exist or a
+ * delivery mode that does not: such a message is lost, as it is on a real bus.
+ */
+static void send_msi(void *opaque, uint64_t address, uint32_t data)
+{
+	struct machine *machine = opaque;
+	struct mica_msi msi = { .address = address, .data = data };
+
+	if (ioctl(machine->vm_fd, MICA_VM_SIGNAL_MSI, &msi) < 0 && errno != ESRCH &&
+	    errno != EINVAL)
+		message("cannot deliver an interrupt: %s", g_strerror(errno));
+}
+
+static void uart_output(void *opaque, const uint8_t *bytes, size_t count)
+{
+	struct machine *machine = opaque;
+
+	if (console_put(machine->console, bytes, count))
+		machine->output_full = true;
+}
+
+static void uart_drained(void *opaque)
+{
+	struct machine *machine = opaque;
+
+	console_room(machine->console);
+}
+
+static void request_power(void *opaque, enum power_event event, uint32_t value)
+{
+	static const enum machine_end ends[] = {
+		[POWER_OFF] = MACHINE_OFF,
+		[POWER_RESET] = MACHINE_RESET,
+		[POWER_CRASH] = MACHINE_CRASH,
+		[POWER_DEBUG_EXIT] = MACHINE_DEBUG_EXIT,
+	};
+
+	machine_request_end(opaque, ends[event], value);
+}
+
+static void add_rtc(struct machine *machine)
+{
+	uint64_t size = guest_memory_size(machine->memory);
+	uint64_t low = MIN(size, MEMORY_HOLE_START);
+
+	machine->rtc = rtc_new(machine->ports, machine->clock, gsi_line(&machine->gsi, IRQ_RTC),
+			       low, size - low);
+}
+
+void machine_add_devices(struct machine *machine)
+{
+	struct irq_line intr = { .set = set_lint0, .opaque = machine };
+	struct ioapic_sink msi = { .msi = send_msi, .opaque = machine };
+	struct uart_sink serial = {
+		.output = uart_output, .drained = uart_drained, .opaque = machine,
+	};
+	struct power_sink *power = &machine->power;
+
+	power->request = request_power;
+	power->opaque = machine;
+	machine->pic = pic_new(machine->ports, intr);
+	machine->ioapic = ioapic_new(machine->mmio, &msi);
+	machine->gsi = (struct gsi_router){ .pic = machine->pic, .ioapic = machine->ioapic };
+	machine->pit = pit_new(machine->ports, machine->clock, gsi_line(&machine->gsi, IRQ_PIT));
+	add_rtc(machine);
+	machine->uart = uart_new(machine->ports, UART0_PORT, gsi_line(&machine->gsi, IRQ_UART0),
+				 &serial);
+	machine->pm = pm_new(machine->ports, machine->clock, gsi_line(&machine->gsi, IRQ_SCI),
+			     power);
+	machine->reset_ports = reset_ports_new(machine->ports, power);
+	machine->i8042 = i8042_new(machine->ports, power);
+	machine->debug_exit = debug_exit_new(machine->ports, power);
+}
+
+void machine_free_devices(struct machine *machine)
+{
+	g_clear_pointer(&machine->debug_exit, debug_exit_free);
+	g_clear_pointer(&machine->i8042, i8042_free);
+	g_clear_pointer(&machine->reset_ports, reset_ports_free);
+	g_clear_pointer(&machine->pm, pm_free);
+	g_clear_pointer(&machine->uart, uart_free);
+	g_clear_pointer(&machine->rtc, rtc_free);
+	g_clear_pointer(&machine->pit, pit_free);
+	g_clear_pointer(&machine->ioapic, ioapic_free);
+	g_clear_pointer(&machine->pic, pic_free);
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "memory.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <mica.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+/* A mapping that starts at such a multiple lets the host use 2 MiB pages for it, and
+ * the kernel map them for the guest as they are. */
+#define MEMORY_ALIGNMENT	(2ull << 20)
+#define MEMORY_MAX_RANGES	2
+
+struct guest_memory {
+	uint64_t size;
+	size_t count;
+	struct memory_range ranges[MEMORY_MAX_RANGES];
+};
+
+/* Unmapped address space around an aligned part of `size` bytes is given back. */
+static void *memory_map(uint64_t size)
+{
+	uint64_t length = size + MEMORY_ALIGNMENT;
+	uintptr_t start, aligned;
+	void *mapping;
+
+	mapping = mmap(NULL, length, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (mapping == MAP_FAILED)
+		return NULL;
+	start = (uintptr_t)mapping;
+	aligned = (start + MEMORY_ALIGNMENT - 1) & ~(uintptr_t)(MEMORY_ALIGNMENT - 1);
+	if (aligned > start)
+		munmap(mapping, aligned - start);
+	if (start + length > aligned + size)
+		munmap((void *)(aligned + size), start + length - (aligned + size));
+	/* Both are wishes: a host without them runs guests as well. */
+	madvise((void *)aligned, size, MADV_HUGEPAGE);
+	madvise((void *)aligned, size, MADV_DONTDUMP);
+	return (void *)aligned;
+}
+
+static gboolean memory_register(int vm_fd, unsigned int slot, const struct memory_range *range,
+				GError **error)
+{
+	struct mica_memory request = {
+		.slot = slot,
+		.gpa = range->gpa,
+		.size = range->size,
+		.hva = (uintptr_t)range->host,
+	};
+
+	if (vm_fd < 0 || ioctl(vm_fd, MICA_VM_SET_MEMORY, &request) == 0)
+		return TRUE;
+	g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
+		    "the module does not take memory at 0x%" PRIx64 "-0x%" PRIx64 ": %s",
+		    range->gpa, range->gpa + (range->size - 1), g_strerror(errno));
+	return FALSE;
+}
+
+static gboolean memory_add(struct guest_memory *memory, int vm_fd, uint64_t gpa, uint64_t size,
+			   GError **error)
+{
+	struct memory_range *range = &memory->ranges[memory->count];
+
+	range->gpa = gpa;
+	range->size = size;
+	range->host = memory_map(size);
+	if (!range->host) {
+		g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
+			    "cannot map %" PRIu64 " MiB for the guest's memory: %s",
+			    size >> 20, g_strerror(errno));
+		return FALSE;
+	}
+	memory->count++;
+	return memory_register(vm_fd, memory->count - 1, range, error);
+}
+
+struct guest_memory *guest_memory_new(int vm_fd, uint64_t size, GError **error)
+{
+	struct guest_memory *memory = g_new0(struct guest_memory, 1);
+	uint64_t low = MIN(size, MEMORY_HOLE_START);
+
+	memory->size = size;
+	if (size < MEMORY_ALIGNMENT || size % MEMORY_ALIGNMENT) {
+		g_set_error_literal(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+				    "the guest's memory must be a multiple of 2 MiB");
+		goto fail;
+	}
+	if (!memory_add(memory, vm_fd, 0, low, error))
+		goto fail;
+	if (size > low && !memory_add(memory, vm_fd, MEMORY_HOLE_END, size - low, error))
+		goto fail;
+	return memory;
+
+fail:
+	guest_memory_free(memory);
+	return NULL;
+}
+
+void guest_memory_free(struct guest_memory *memory)
+{
+	if (!memory)
+		return;
+	for (size_t i = 0; i < memory->count; i++)
+		munmap(memory->ranges[i].host, memory->ranges[i].size);
+	g_free(memory);
+}
+
+uint64_t guest_memory_size(const struct guest_memory *memory)
+{
+	return memory->size;
+}
+
+const struct memory_range *guest_memory_ranges(const struct guest_memory *memory, size_t *count)
+{
+	*count = memory->count;
+	return memory->ranges;
+}
+
+void *guest_memory_pointer(const struct guest_memory *memory, uint64_t gpa, uint64_t length)
+{
+	const struct memory_range *range;
+	uint64_t offset;
+
+	if (!length)
+		return NULL;
+	for (size_t i = 0; i < memory->count; i++) {
+		range = &memory->ranges[i];
+		offset = gpa - range->gpa;
+		if (offset < range->size && length <= range->size - offset)
+			return (uint8_t *)range->host + offset;
+	}
+	return NULL;
+}
+
+bool guest_memory_read(const struct guest_memory *memory, uint64_t gpa, void *to, size_t length)
+{
+	const void *from = guest_memory_pointer(memory, gpa, length);
+
+	if (!from)
+		return false;
+	memcpy(to, from, length);
+	return true;
+}
+
+bool guest_memory_write(const struct guest_memory *memory, uint64_t gpa, const void *from,
+			size_t length)
+{
+	void *to = guest_memory_pointer(memory, gpa, length);
+
+	if (!to)
+		return false;
+	memcpy(to, from, length);
+	return true;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The guest's RAM: mappings of this process, registered with the kernel as slots.
+ * RAM starts at 0; what does not fit below MEMORY_HOLE_START goes on at 4 GiB.
+ *
+ * The guest can write its RAM at any time: copy a value once, check the copy, use the
+ * copy.  guest_memory_pointer() is for bulk data and for loaders that run before the
+ * guest does.
+ */
+#ifndef MICA_VMM_MEMORY_H
+#define MICA_VMM_MEMORY_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MEMORY_HOLE_START	0xc0000000ull	/* PCI windows, APICs, ECAM live above */
+#define MEMORY_HOLE_END		0x100000000ull
+
+struct guest_memory;
+
+struct memory_range {
+	uint64_t gpa;
+	uint64_t size;
+	void *host;
+};
+
+/* `size` in bytes, a multiple of 2 MiB, at least 2 MiB.  vm_fd -1: no kernel (unit tests). */
+struct guest_memory *guest_memory_new(int vm_fd, uint64_t size, GError **error);
+void guest_memory_free(struct guest_memory *memory);
+
+uint64_t guest_memory_size(const struct guest_memory *memory);
+/* The contiguous ranges in ascending order; *count is 1 or 2. */
+const struct memory_range *guest_memory_ranges(const struct guest_memory *memory, size_t *count);
+
+/* NULL if [gpa, gpa + length) is not inside one range (a zero length is never inside). */
+void *guest_memory_pointer(const struct guest_memory *memory, uint64_t gpa, uint64_t length);
+/* False, and nothing copied, if the range is not all RAM. */
+bool guest_memory_read(const struct guest_memory *memory, uint64_t gpa, void *to, size_t length);
+bool guest_memory_write(const struct guest_memory *memory, uint64_t gpa, const void *from,
+			size_t length);
+
+#endif

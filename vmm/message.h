@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the program says to its user, on standard error: one line each, "mica: ...".
+ * May be called from any thread; a line is one write(), so lines never mix.
+ */
+#ifndef MICA_VMM_MESSAGE_H
+#define MICA_VMM_MESSAGE_H
+
+#include <glib.h>
+
+/* `format` has no newline at its end. */
+void message(const char *format, ...) G_GNUC_PRINTF(1, 2);
+
+/* Several lines as they are, e.g. a register dump. */
+void message_text(const char *text);
+
+#endif
