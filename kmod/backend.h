@@ -28,6 +28,11 @@ enum mica_next {
 	MICA_NEXT_BLOCK,	/* handled: mp_state is not runnable any more */
 };
 
+/* Instructions that raise #UD in a guest although this CPU has them. */
+#define MICA_LACKS_RDTSCP	(1u << 0)	/* RDTSCP, RDPID */
+#define MICA_LACKS_INVPCID	(1u << 1)
+#define MICA_LACKS_XSAVES	(1u << 2)
+
 struct mica_backend {
 	const char *name;
 	size_t vm_size;			/* bytes of vm->backend, zeroed by the core */
@@ -35,6 +40,7 @@ struct mica_backend {
 	struct mica_s2_format *s2;
 	u32 caps;			/* MICA_CAP_*, filled by setup() */
 	u64 xss;			/* IA32_XSS bits that guests may set, filled by setup() */
+	u32 lacks;			/* MICA_LACKS_*, filled by setup() */
 
 	/* [P] Can this machine be used?  0, or -errno after one pr_err() that says why and
 	 * what to do.  Nothing is switched on yet.  teardown() undoes it. */

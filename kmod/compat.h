@@ -27,7 +27,11 @@
 #include <linux/mmu_notifier.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/overflow.h>
+#include <linux/pagemap.h>
+#include <linux/pgtable.h>
 #include <linux/preempt.h>
+#include <linux/rcupdate.h>
 #include <linux/rcuwait.h>
 #include <linux/reboot.h>
 #include <linux/sched.h>
@@ -40,6 +44,8 @@
 #include <linux/types.h>
 #include <linux/uaccess.h>
 #include <linux/version.h>
+#include <linux/vmstat.h>
+#include <linux/wait.h>
 
 #include <asm/apicdef.h>
 #include <asm/cpufeature.h>
@@ -47,6 +53,7 @@
 #include <asm/desc.h>
 #include <asm/fpu/api.h>
 #include <asm/fpu/types.h>
+#include <asm/io.h>
 #include <asm/msr.h>
 #include <asm/processor.h>
 #include <asm/tlbflush.h>
@@ -66,6 +73,19 @@ static inline void mica_note_guest_entry(void)
 #else
 	rcu_virt_note_context_switch(smp_processor_id());
 #endif
+}
+
+/* 6.2 lets a signal that is not fatal end the wait for a page. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#define MICA_FOLL_INTERRUPTIBLE	FOLL_INTERRUPTIBLE
+#else
+#define MICA_FOLL_INTERRUPTIBLE	0
+#endif
+
+/* The host counts second-level tables: SecPageTables of /proc/meminfo. */
+static inline void mica_count_table(void *table, int change)
+{
+	mod_lruvec_page_state(virt_to_page(table), NR_SECONDARY_PAGETABLE, change);
 }
 
 #endif /* __KERNEL__ */

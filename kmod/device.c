@@ -137,7 +137,7 @@ static long dispatch(const struct ioctl_row *rows, unsigned int count, struct ca
 		return -EIO;
 	known = _IOC_SIZE(row->cmd);
 	if (!known)
-		return _IOC_SIZE(cmd) || user ? -EINVAL : call_locked(row, call);
+		return _IOC_SIZE(cmd) ? -EINVAL : call_locked(row, call);
 	if (!_IOC_SIZE(cmd))
 		return -EINVAL;
 	if (known <= SMALL_ARG) {

@@ -14,7 +14,7 @@ struct fault {
 	unsigned long seq;		/* mem->invalidate_seq when the attempt began */
 	struct mica_slot slot;
 	unsigned long hva;
-	struct page *page;		/* one reference is ours */
+	struct page *page;		/* the host's, one reference is ours; NULL: a kernel page */
 	bool writable;			/* the host lets the page be written */
 	struct mica_s2_leaf leaf;
 };
@@ -23,8 +23,11 @@ struct fault {
 
 static bool get_page_quickly(struct fault *fault, bool write)
 {
-	if (get_user_pages_fast_only(fault->hva, 1, write ? FOLL_WRITE : 0, &fault->page) != 1)
+	struct page *page;	/* may be written to even if the page cannot be had */
+
+	if (get_user_pages_fast_only(fault->hva, 1, write ? FOLL_WRITE : 0, &page) != 1)
 		return false;
+	fault->page = page;
 	fault->writable = write;
 	return true;
 }
@@ -163,7 +166,7 @@ static int refill(struct mica_mem *mem)
  */
 static void mark_dirty(const struct fault *fault)
 {
-	if (fault->writable)
+	if (fault->page && fault->writable)
 		folio_mark_dirty(page_folio(fault->page));
 }
 
@@ -175,7 +178,7 @@ static int enter_leaf(struct mica_mem *mem, const struct fault *fault,
 
 	if (mem->dead)
 		return -EFAULT;
-	if (mem->invalidate_seq != fault->seq || being_invalidated(mem, fault))
+	if (fault->page && (mem->invalidate_seq != fault->seq || being_invalidated(mem, fault)))
 		return -EAGAIN;
 	error = mica_s2_map(&mem->s2, &fault->leaf, gather);
 	if (!error)

@@ -13,6 +13,7 @@
 /* ------------------------------------------------------------ changes of the tree */
 
 void mica_memory_unlock(struct mica_mem *mem, struct mica_s2_gather *gather)
+	__releases(&mem->lock)
 {
 	lockdep_assert_held(&mem->lock);
 	if (gather->flush)
@@ -44,6 +45,7 @@ void mica_memory_finish(struct mica_vm *vm, struct mica_s2_gather *gather)
 
 void mica_memory_zap(struct mica_mem *mem, u64 first, u64 last, bool may_sleep,
 		     struct mica_s2_gather *gather)
+	__must_hold(&mem->lock)
 {
 	struct mica_s2_range range = { .start = first, .end = last, .cursor = first };
 

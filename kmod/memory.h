@@ -67,7 +67,8 @@ void mica_memory_set_apic_page(struct mica_vm *vm, struct page *page);
 /* ------------------------------------------------------------ between the files of memory */
 
 /* Ends a step of changes: raises the generation if the gather wants a flush. */
-void mica_memory_unlock(struct mica_mem *mem, struct mica_s2_gather *gather);
+void mica_memory_unlock(struct mica_mem *mem, struct mica_s2_gather *gather)
+	__releases(&mem->lock);
 /*
  * After the last step, without the lock: returns when no CPU uses a translation that went
  * away before, by whomever, and frees the gathered tables.  Any process context, also where
@@ -76,7 +77,8 @@ void mica_memory_unlock(struct mica_mem *mem, struct mica_s2_gather *gather);
 void mica_memory_finish(struct mica_vm *vm, struct mica_s2_gather *gather);
 /* Caller holds the lock, which is dropped now and then; `may_sleep` allows to sleep then. */
 void mica_memory_zap(struct mica_mem *mem, u64 first, u64 last, bool may_sleep,
-		     struct mica_s2_gather *gather);
+		     struct mica_s2_gather *gather)
+	__must_hold(&mem->lock);
 /* Copies the slot of gfn; false: there is none. */
 bool mica_memory_slot(struct mica_mem *mem, u64 gfn, struct mica_slot *slot);
 

@@ -90,11 +90,10 @@ static bool young_user_range(struct mica_mem *mem, u64 start, u64 end, bool clea
 }
 
 /*
- * The CPU keeps accessed bits: they are cleared without a flush, as the host does with its
- * own.  A page whose translation stays cached may look older than it is; at worst it is
- * unmapped too early, and comes back with a fault.
- *
- * It does not: the translation goes, and the next access is the fault that brings it back.
+ * If the CPU keeps accessed bits, they are cleared without a flush, as the host does with its
+ * own: a page whose translation stays cached may look older than it is; at worst it is
+ * unmapped too early, and a fault brings it back.  If it keeps none, the translation goes,
+ * and the fault that brings it back is the sign of an access.
  */
 static int clear_young(struct mmu_notifier *notifier, struct mm_struct *mm,
 		       unsigned long start, unsigned long end)

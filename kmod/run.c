@@ -162,6 +162,18 @@ static int yield_to_host(struct mica_vcpu *vcpu)
 
 /* ------------------------------------------------------------ a series of entries */
 
+static enum mica_next tell_eoi(struct mica_vcpu *vcpu)
+{
+	int vector = mica_apic_take_eoi(&vcpu->apic);
+
+	if (vector < 0)
+		return MICA_NEXT_ENTER;
+	vcpu->run->eoi.vector = vector;
+	vcpu->run->eoi.pad = 0;
+	vcpu->run->exit_reason = MICA_EXIT_EOI;
+	return MICA_NEXT_USER;
+}
+
 /* [I] Requests that are dealt with before an entry.  MICA_NEXT_ENTER, or why not to enter. */
 static enum mica_next take_requests(struct mica_vcpu *vcpu)
 {
@@ -175,6 +187,8 @@ static enum mica_next take_requests(struct mica_vcpu *vcpu)
 		vcpu->count.s2_flushes++;
 		mica_backend->flush_s2(vcpu);
 	}
+	if (mica_vcpu_test_clear(vcpu, MICA_REQ_EOI) && tell_eoi(vcpu) == MICA_NEXT_USER)
+		return MICA_NEXT_USER;
 	if (mica_vcpu_test_clear(vcpu, MICA_REQ_TIMER))
 		mica_timer_deliver(vcpu);
 	if (mica_vcpu_test_clear(vcpu, MICA_REQ_EVENT) && mica_event_prepare(vcpu)) {

@@ -30,6 +30,7 @@ enum mica_request {
 	MICA_REQ_SIPI,		/* SIPI received */
 	MICA_REQ_USER,		/* vcpu->run has an exit for user space that came with an entry */
 	MICA_REQ_KICK,		/* only leave the guest once */
+	MICA_REQ_EOI,		/* mica_apic_take_eoi() has something for user space */
 };
 
 /* vcpu->mode, written by the vCPU, read by who kicks it. */
@@ -51,6 +52,7 @@ struct mica_counters {
 	u64 s2_flushes;
 	u64 migrations;			/* between host CPUs */
 	u64 timer_expiries;
+	u64 refused_msrs;		/* RDMSR and WRMSR that gave #GP */
 };
 
 struct mica_vcpu {
@@ -102,16 +104,21 @@ struct mica_vcpu {
 	u64 mcg_status;
 
 	struct fpu_guest fpu;		/* [v] */
+	u32 pkru;			/* [l] unless MICA_FPU_PKRU is in fpu_in_cpu */
+	u32 host_pkru;			/* [l] while it is */
+	u32 fpu_in_cpu;			/* [l] which of the guest's registers the CPU has: fpu.c */
+	u32 cpuid_last;			/* [l] index of the entry that was found last */
 	struct mica_cpuid *cpuid;	/* [v] the policy, sorted; NULL: none */
 	struct mica_guest_features {	/* what the policy says about things the kernel acts on */
 		u64 cr4_reserved;	/* CR4 bits that the guest must not set */
 		u64 efer_reserved;
 		u64 xcr0;		/* what XSETBV may set */
 		u64 xss;
-		u8 phys_bits;
-		bool x2apic, tsc_deadline, tsc_adjust, spec_ctrl, pred_cmd, arch_caps, xsaves,
-		     rdtscp, long_mode, mtrr, pcid;
+		u64 spec_ctrl_bits;	/* of IA32_SPEC_CTRL; 0: there is no such MSR */
 		u64 arch_capabilities;
+		u8 phys_bits;
+		bool x2apic, tsc_deadline, tsc_adjust, pred_cmd, flush_cmd, arch_caps, xsaves,
+		     rdtscp, long_mode, mtrr, pcid, pku, amd;
 	} features;
 
 	struct mica_vcpu_state scratch;	/* [v] the checked copy of what user space gave */
@@ -190,9 +197,19 @@ enum mica_next mica_exit_rdmsr(struct mica_vcpu *vcpu);		/* #GP if the policy sa
 enum mica_next mica_exit_wrmsr(struct mica_vcpu *vcpu);
 enum mica_next mica_exit_xsetbv(struct mica_vcpu *vcpu);
 int mica_cpuid_supported(struct mica_cpuid *cpuid);		/* [P] MICA_GET_CPUID */
-int mica_cpuid_set(struct mica_vcpu *vcpu, const struct mica_cpuid *cpuid);	/* [P] */
+/* [P] A new vCPU, before its registers are reset: the features without a policy. */
+void mica_cpuid_init(struct mica_vcpu *vcpu);
+/* [P] -EINVAL: not a subset of what is supported, duplicates, inconsistent, or at odds with
+ * CR4, XCR0 or XSS as they are; nothing is changed then.  -ENOMEM.  Loaded. */
+int mica_cpuid_set(struct mica_vcpu *vcpu, const struct mica_cpuid *cpuid);
 void mica_cpuid_destroy(struct mica_vcpu *vcpu);
 u32 mica_cpuid_signature(struct mica_vcpu *vcpu);	/* leaf 1 EAX of the policy */
+/* [L] What RDMSR and WRMSR of the guest do; -EINVAL: #GP.  `host`: user space sets the
+ * register, which moves no other one; a feature that the guest lacks is no error as long as
+ * the value stays what it is. */
+int mica_msr_get(struct mica_vcpu *vcpu, u32 index, u64 *value);
+int mica_msr_set(struct mica_vcpu *vcpu, u32 index, u64 value, bool host);
+u64 mica_msr_arch_capabilities(void);	/* IA32_ARCH_CAPABILITIES for guests of this host */
 int mica_fpu_setup(void);		/* module load: what XCR0 may hold; 0 or -errno */
 u64 mica_fpu_xcr0(void);		/* bits guests may set */
 u32 mica_fpu_size(void);
@@ -202,6 +219,9 @@ void mica_fpu_load(struct mica_vcpu *vcpu);	/* [P] around MICA_VCPU_RUN: user's 
 void mica_fpu_put(struct mica_vcpu *vcpu);
 void mica_fpu_enter(struct mica_vcpu *vcpu);	/* [I] before entries: lazy restore, XCR0, XSS, PKRU */
 void mica_fpu_leave(struct mica_vcpu *vcpu);	/* [I] after the last of a series */
+/* [L] XCR0, XSS, CR4.OSXSAVE or CR4.PKE changed: between enter() and leave() the CPU gets
+ * what belongs to it, at other times nothing happens. */
+void mica_fpu_update(struct mica_vcpu *vcpu);
 int mica_fpu_get(struct mica_vcpu *vcpu, struct mica_xsave *xsave);	/* [P] */
 int mica_fpu_set(struct mica_vcpu *vcpu, const struct mica_xsave *xsave);
 

@@ -5,11 +5,13 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "message.h"
+#include "signals.h"
 
 #define RING_SIZE	65536u		/* a power of two */
 #define RING_HIGH	32768u		/* the guest waits from here on; the rest is for REP OUTS */
@@ -21,11 +23,12 @@
  * and nobody sees two milliseconds.
  */
 #define GATHER_NS	2000000
+#define KICK_NS		10000000	/* between two attempts to interrupt a write() */
 
 struct console_output {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;		/* the thread: first byte, half full, draining, stop */
-	pthread_cond_t room;		/* who waits for room */
+	pthread_cond_t room;		/* who waits for room, or for the thread's end */
 	pthread_t thread;
 	int fd;
 	bool pty;
@@ -37,6 +40,7 @@ struct console_output {
 	bool released;
 	bool draining;
 	bool stop;
+	bool finished;			/* the thread is at its end */
 	bool failed;
 	uint64_t lost;			/* bytes that did not fit */
 	uint8_t ring[RING_SIZE];
@@ -66,6 +70,19 @@ static size_t ring_put(struct console_output *output, const uint8_t *from, size_
 	return fits;
 }
 
+static struct timespec output_deadline(long ns)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += ns;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	return until;
+}
+
 /* With the lock held.  False when the thread has to end. */
 static bool output_wait_for_bytes(struct console_output *output)
 {
@@ -75,12 +92,7 @@ static bool output_wait_for_bytes(struct console_output *output)
 		pthread_cond_wait(&output->wake, &output->lock);
 	if (output->stop || !ring_used(output))
 		return false;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += GATHER_NS;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
+	until = output_deadline(GATHER_NS);
 	while (ring_used(output) < RING_HIGH && !output->draining && !output->stop)
 		if (pthread_cond_timedwait(&output->wake, &output->lock, &until) == ETIMEDOUT)
 			break;
@@ -95,29 +107,37 @@ static bool output_has_no_reader(struct console_output *output)
 	return output->pty && poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLHUP);
 }
 
-/* write() and poll() are where console_output_free() may cancel the thread; it holds no
- * lock there.  Returns 0 or -errno. */
+static bool output_stopped(struct console_output *output)
+{
+	bool stop;
+
+	pthread_mutex_lock(&output->lock);
+	stop = output->stop;
+	pthread_mutex_unlock(&output->lock);
+	return stop;
+}
+
+/* Without the lock.  console_output_free() interrupts it.  Returns 0 or -errno. */
 static int output_write(struct console_output *output, const uint8_t *bytes, size_t count)
 {
 	struct pollfd poll_fd = { .fd = output->fd, .events = POLLOUT };
 	ssize_t written;
-	int result = 0, state;
 
-	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
 	while (count > 0 && !output_has_no_reader(output)) {
 		written = write(output->fd, bytes, count);
 		if (written >= 0) {
 			bytes += written;
 			count -= written;
-		} else if (errno == EAGAIN) {
-			poll(&poll_fd, 1, -1);
-		} else if (errno != EINTR) {
-			result = -errno;
-			break;
+			continue;
 		}
+		if (errno != EINTR && errno != EAGAIN)
+			return -errno;
+		if (errno == EAGAIN)
+			poll(&poll_fd, 1, -1);
+		if (output_stopped(output))
+			return 0;
 	}
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	return result;
+	return 0;
 }
 
 static void output_fail(struct console_output *output, int error)
@@ -133,9 +153,9 @@ static void *output_thread(void *opaque)
 	struct console_output *output = opaque;
 	uint8_t chunk[CHUNK_SIZE];
 	size_t count;
-	int error, state;
+	int error;
 
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	signals_accept_kick();
 	pthread_mutex_lock(&output->lock);
 	while (output_wait_for_bytes(output)) {
 		while (!output->stop && (count = ring_take(output, chunk, sizeof(chunk)))) {
@@ -153,6 +173,10 @@ static void *output_thread(void *opaque)
 			output->lost);
 	pthread_mutex_unlock(&output->lock);
 	output->drained(output->opaque);
+	pthread_mutex_lock(&output->lock);
+	output->finished = true;
+	pthread_cond_broadcast(&output->room);
+	pthread_mutex_unlock(&output->lock);
 	return NULL;
 }
 
@@ -171,8 +195,9 @@ struct console_output *console_output_new(int fd, bool pty, void (*drained)(void
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&output->wake, &monotonic);
+	pthread_cond_init(&output->room, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	pthread_cond_init(&output->room, NULL);
+	signals_prepare_kick();
 	status = pthread_create(&output->thread, NULL, output_thread, output);
 	if (!status)
 		return output;
@@ -182,16 +207,23 @@ struct console_output *console_output_new(int fd, bool pty, void (*drained)(void
 	return NULL;
 }
 
+/* The thread may sit in a write() to a terminal or pipe that nobody empties, or be about to
+ * enter it: then one signal is not enough. */
 void console_output_free(struct console_output *output)
 {
+	struct timespec until;
+
 	if (!output)
 		return;
 	pthread_mutex_lock(&output->lock);
 	output->stop = true;
 	pthread_cond_signal(&output->wake);
+	while (!output->finished) {
+		pthread_kill(output->thread, SIGNAL_KICK);
+		until = output_deadline(KICK_NS);
+		pthread_cond_timedwait(&output->room, &output->lock, &until);
+	}
 	pthread_mutex_unlock(&output->lock);
-	/* It may sit in a write() to a terminal or pipe that nobody empties. */
-	pthread_cancel(output->thread);
 	pthread_join(output->thread, NULL);
 	pthread_cond_destroy(&output->wake);
 	pthread_cond_destroy(&output->room);

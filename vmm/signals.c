@@ -86,13 +86,18 @@ static void signals_kicked(int number)
 	(void)number;
 }
 
-void signals_accept_kick(void)
+void signals_prepare_kick(void)
 {
 	struct sigaction action = { .sa_handler = signals_kicked };
-	sigset_t set;
 
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGNAL_KICK, &action, NULL);
+}
+
+void signals_accept_kick(void)
+{
+	sigset_t set;
+
 	sigemptyset(&set);
 	sigaddset(&set, SIGNAL_KICK);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);

@@ -9,7 +9,7 @@
 
 #include <glib.h>
 
-/* Sent to a vCPU's thread so that it leaves the kernel; blocked everywhere else. */
+/* Sent to a thread so that it leaves a system call; blocked in threads that do not accept it. */
 #define SIGNAL_KICK	SIGUSR1
 
 struct signals;
@@ -22,7 +22,9 @@ struct signals *signals_new(struct uv_loop_s *loop, void (*arrived)(void *opaque
 /* Gives the thread its mask back.  The loop must run once more to close what it holds. */
 void signals_free(struct signals *signals);
 
-/* For vCPU threads: this thread takes SIGNAL_KICK, whose only effect is EINTR. */
+/* Makes EINTR the only effect of SIGNAL_KICK; before a thread is made that will accept it. */
+void signals_prepare_kick(void);
+/* This thread takes SIGNAL_KICK. */
 void signals_accept_kick(void);
 
 #endif

@@ -134,8 +134,10 @@ static void *vcpu_thread(void *opaque)
 gboolean vcpu_start(struct vcpu *vcpu, GError **error)
 {
 	g_autofree char *name = g_strdup_printf("vcpu%u/%s", vcpu->id, vcpu->machine->config->name);
-	int status = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
+	int status;
 
+	signals_prepare_kick();
+	status = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
 	if (status)
 		return error_set_errno(error, status, "cannot start the thread of vCPU %u", vcpu->id);
 	vcpu->started = true;

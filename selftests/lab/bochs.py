@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The host on Bochs: an Intel CPU with VMX and EPT."""
+"""The host on Bochs: an Intel CPU with VMX and EPT, or an old one without."""
 
 import os
 import re
@@ -18,8 +18,10 @@ DEFAULT_IPS = 100000000
 # The clock starts here in every run, so that runs can be the same.
 EPOCH = 1700000000
 
+MODELS = {"vmx": "corei7_skylake_x", "none": "p4_prescott_celeron_336"}
+
 RC = """\
-cpu: model=corei7_skylake_x, count={smp}, ips={ips}, quantum=32, reset_on_triple_fault=0
+cpu: model={model}, count={smp}, ips={ips}, reset_on_triple_fault=0
 memory: guest={memory}, host={memory}
 romimage: file={bios}
 vgaromimage: file={vgabios}
@@ -36,7 +38,7 @@ panic: action=fatal
 error: action=ignore
 info: action=ignore
 debug: action=ignore
-{extra}"""
+"""
 
 
 def find():
@@ -78,10 +80,10 @@ def write_files(machine, run, display):
         cylinders = bootimage.write_disk(f, BzImage(machine.boot_image), machine.initrds,
                                          machine.cmdline)
     with open(run.path("rc"), "w") as f:
-        f.write(RC.format(smp=machine.smp, ips=machine.ips or DEFAULT_IPS, memory=machine.memory,
-                          bios=BIOS, vgabios=VGABIOS, rom=bootimage.rom(), cylinders=cylinders,
-                          display=display, console=run.console, output=run.output, epoch=EPOCH,
-                          extra=""))
+        f.write(RC.format(model=machine.model or MODELS[machine.cpu], smp=machine.smp,
+                          ips=machine.ips or DEFAULT_IPS, memory=machine.memory, bios=BIOS,
+                          vgabios=VGABIOS, rom=bootimage.rom(), cylinders=cylinders,
+                          display=display, console=run.console, output=run.output, epoch=EPOCH))
     with open(run.path("debugger-rc"), "w") as f:
         f.write("c\n")
 

@@ -20,11 +20,12 @@ class Machine:
 
     def __init__(self, options, boot_image, initrds, cmdline):
         self.cpu = options.cpu
+        self.model = options.model
         self.smp = options.smp
         self.memory = options.memory
         self.ips = options.ips
         self.icount = options.icount
-        self.net = options.net
+        self.net = None			# net.Hub
         self.boot_image = boot_image	# path of a bzImage
         self.initrds = initrds		# bytes, one after the other in memory
         self.cmdline = cmdline

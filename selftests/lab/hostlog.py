@@ -6,28 +6,28 @@ import re
 # What the kernel prints when something is wrong with it: (name, expression).
 REPORTS = tuple((name, re.compile(expression)) for name, expression in (
     ("panic", r"Kernel panic - not syncing"),
-    ("oops", r"\bOops\b(?:: |\[)|\binvalid opcode: |\bdivide error: |\bint3: "),
+    ("oops", r"\bOops\b|: [0-9a-f]{4} \[#\d+\]|unable to handle (?:page fault|kernel)"),
+    ("soft lockup", r"BUG: soft lockup"),
+    ("workqueue lockup", r"BUG: workqueue lockup"),
     ("bug", r"\bBUG: |\bkernel BUG at "),
+    ("kasan", r"\b(?:KASAN|KCSAN|KFENCE|UBSAN|KMSAN): "),
     ("warning", r"\bWARNING: "),
     ("general protection fault", r"general protection fault"),
-    ("double fault", r"\bdouble fault: |PANIC: double fault"),
-    ("rcu stall", r"\brcu: INFO: .*(?:detected|self-detected).* stall|rcu_\w+ .*kthread starved"),
-    ("soft lockup", r"watchdog: BUG: soft lockup"),
-    ("hard lockup", r"[Hh]ard LOCKUP"),
+    ("double fault", r"double fault"),
+    ("rcu stall", r"\brcu: INFO: .*detected.* stall|\brcu: .* kthread (?:starved|timer wakeup didn't happen)"),
+    ("hard lockup", r"hard LOCKUP"),
     ("hung task", r"INFO: task .* blocked for more than"),
-    ("kasan", r"\bKASAN: |\bUBSAN: |\bKCSAN: |\bKFENCE: "),
     ("call trace", r"\bCall Trace:"),
     ("machine check", r"Machine check events logged|mce: \[Hardware Error\]"),
-    ("bad page", r"Bad page (?:state|map)|bad: scheduling from the idle thread"),
-    ("scheduling while atomic", r"scheduling while atomic"),
+    ("bad page", r"Bad page (?:state|map)|Bad rss-counter state"),
     ("locking", r"INFO: possible (?:recursive|circular) locking|suspicious RCU usage"),
     ("out of memory", r"Out of memory: Killed process|page allocation failure"),
-    ("unhandled interrupt", r"irq \d+: nobody cared|No irq handler for vector"),
-    ("double free", r"refcount_t: |list_(?:add|del) corruption|slab .*corrupt"),
+    ("lost interrupt", r"irq \d+: nobody cared|No irq handler for vector"),
+    ("unknown nmi", r"NMI received for unknown reason"),
+    ("corruption", r"list_(?:add|del) corruption|refcount_t: |corrupted stack end|Redzone overwritten"),
     ("unchecked msr", r"unchecked MSR access error"),
-    ("memory leak at unload", r"Objects remaining in \S+ on __kmem_cache_shutdown"),
-    ("page fault", r"unable to handle (?:page fault|kernel)"),
-    ("workqueue stall", r"BUG: workqueue lockup"),
+    ("fpu state", r"Bad FPU state detected"),
+    ("leak", r"Objects remaining in \S+ on __kmem_cache_shutdown|memory leak in "),
 ))
 
 # Lines that stock kernels print on an emulator before any of our code runs, and why they are no
@@ -48,8 +48,7 @@ REPORT_END = re.compile(r"---\[ end trace ")
 REPORT_LINES_MAX = 80
 
 # After one of these the host does nothing more.
-FATAL = re.compile(r"---\[ end Kernel panic|Kernel panic - not syncing|Attempted to kill init"
-                   r"|reboot: System halted")
+FATAL = re.compile(r"Kernel panic - not syncing|reboot: System halted")
 
 LEVEL = re.compile(r"^<\d+>")
 

@@ -6,20 +6,21 @@ import shutil
 import emulator
 from cache import LabError, say
 
-CPU = {"svm": "EPYC,+svm,+npt", "none": "max,-vmx,-svm"}
+MODELS = {"svm": "EPYC,+svm,+npt", "none": "max,-vmx,-svm"}
 
 
 def start(machine, run):
     path = shutil.which("qemu-system-x86_64")
     if not path:
         raise LabError("no qemu-system-x86_64: install the package qemu-system-x86")
+    model = machine.model or MODELS[machine.cpu]
     with open(run.path("initrd"), "wb") as f:
         for part in machine.initrds:
             f.write(part)
     threads = "multi" if machine.smp > 1 and not machine.icount else "single"
     command = [
         path, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "none",
-        "-machine", "pc,usb=off", "-cpu", CPU[machine.cpu], "-accel", "tcg,thread=" + threads,
+        "-machine", "pc,usb=off", "-cpu", model, "-accel", "tcg,thread=" + threads,
         "-smp", str(machine.smp), "-m", str(machine.memory),
         "-kernel", machine.boot_image, "-initrd", run.path("initrd"), "-append", machine.cmdline,
         "-chardev", "file,id=console,path=" + run.console.replace(",", ",,"),
@@ -27,8 +28,11 @@ def start(machine, run):
         "-chardev", "file,id=lpt,path=" + run.output.replace(",", ",,"),
         "-device", "isa-parallel,chardev=lpt,iobase=0x378",
     ]
+    if machine.net:
+        command += ["-netdev", "socket,id=net,udp=127.0.0.1:%d,localaddr=127.0.0.1:%d"
+                    % (machine.net.port + 1, machine.net.port),
+                    "-device", "virtio-net-pci,netdev=net,romfile=,mac=" + machine.net.mac]
     if machine.icount:
         command += ["-icount", "shift=0"]
-    say("QEMU, -cpu %s, %d CPU%s" % (CPU[machine.cpu], machine.smp,
-                                     "s" if machine.smp > 1 else ""))
+    say("QEMU, -cpu %s, %d CPU%s" % (model, machine.smp, "s" if machine.smp > 1 else ""))
     return emulator.start(command, run)

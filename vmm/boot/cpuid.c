@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What CPUID tells a guest.  An allow-list of leaves: one that has no row in leaf_rules[]
- * reads as zero, so a leaf that a future CPU introduces stays away from guests until
- * somebody has thought about it.  Leaves and bits: SDM volume 2, "CPUID - CPU
- * Identification", and APM volume 3, "Obtaining Processor Information Via the CPUID
- * Instruction".
+ * What CPUID tells a guest.  An allow-list of leaves: one that has no row in leaf_rules[] is
+ * left out and reads as zero, so a leaf that a future CPU introduces stays away from guests
+ * until somebody has thought about it.  The module has an allow-list of its own
+ * (kmod/cpuid_table.c) and refuses what it does not know.
+ *
+ * Leaves and bits: SDM volume 2, "CPUID - CPU Identification", and APM volume 3,
+ * "Obtaining Processor Information Via the CPUID Instruction".
  */
 #include <stdbool.h>
 #include <string.h>
@@ -227,12 +229,6 @@ static bool make_xsave(const struct context *context, struct mica_cpuid_entry *e
 	return entry->subleaf < XCR0_STANDARD_BITS && (guest_xstate(context) >> entry->subleaf & 1);
 }
 
-static bool make_amx(const struct context *context, struct mica_cpuid_entry *entry)
-{
-	(void)entry;
-	return (context->info->xcr0 & XCR0_AMX) == XCR0_AMX;
-}
-
 static bool make_max_extended(const struct context *context, struct mica_cpuid_entry *entry)
 {
 	(void)context;
@@ -273,12 +269,10 @@ static const struct leaf_rule {
 	{ 0x4, 0x4, make_cache },
 	{ 0x6, 0x7, keep },			/* masked by the tables above */
 	{ 0xd, 0xd, make_xsave },
-	{ 0x18, 0x18, keep },			/* TLBs */
-	{ 0x1d, 0x1e, make_amx },
 	{ 0x80000000, 0x80000000, make_max_extended },
 	{ 0x80000001, 0x80000007, keep },	/* features, name, caches */
 	{ 0x80000008, 0x80000008, make_address_sizes },
-	{ 0x80000019, 0x8000001a, keep },	/* TLBs of 1 GiB, performance hints */
+	{ 0x80000019, 0x80000019, keep },	/* TLBs of 1 GiB pages */
 	{ 0x8000001d, 0x8000001d, make_cache },
 	{ 0x8000001e, 0x8000001e, make_amd_topology },
 	{ 0x80000021, 0x80000021, keep },
@@ -296,9 +290,9 @@ static const struct leaf_rule *find_rule(uint32_t leaf)
 
 static void add_entry(struct mica_cpuid *policy, const struct mica_cpuid_entry *entry)
 {
-	/* The host's list is filtered, and what we add is a few dozen entries at most. */
-	g_return_if_fail(policy->count < MICA_MAX_CPUID);
-	policy->entries[policy->count++] = *entry;
+	/* No host has that many; a leaf that is left out reads as zero. */
+	if (policy->count < MICA_MAX_CPUID)
+		policy->entries[policy->count++] = *entry;
 }
 
 static struct mica_cpuid_entry *find_entry(struct mica_cpuid *policy, uint32_t leaf)
@@ -343,15 +337,14 @@ static void add_topology(const struct context *context, uint32_t leaf)
 
 /*
  * The crystal clock is the TSC itself, so a kernel knows the frequencies of the TSC and
- * of the APIC timer, which counts at the crystal's rate, without measuring.  Above 4.29 GHz
- * half of it, as ECX has only 32 bits.
+ * of the APIC timer, which counts at the crystal's rate, without measuring.  What does
+ * not fit into ECX (4.29 GHz and more) is left to leaf 0x16; 0 in ECX says so.
  */
 static void add_tsc(const struct context *context)
 {
 	uint64_t hz = (uint64_t)context->info->tsc_khz * 1000;
-	uint32_t ratio = hz > UINT32_MAX ? 2 : 1;
 	const struct mica_cpuid_entry tsc = {
-		.leaf = LEAF_TSC, .eax = 1, .ebx = ratio, .ecx = hz / ratio,
+		.leaf = LEAF_TSC, .eax = 1, .ebx = 1, .ecx = hz > UINT32_MAX ? 0 : hz,
 	};
 	uint32_t mhz = MIN(context->info->tsc_khz / 1000, 0xffffu);
 	const struct mica_cpuid_entry frequency = {
@@ -373,18 +366,6 @@ static void add_hypervisor(const struct context *context)
 	memcpy(&entry.ecx, signature + 4, 4);
 	memcpy(&entry.edx, signature + 8, 4);
 	add_entry(context->policy, &entry);
-}
-
-/* Every basic leaf up to the maximum has an entry, so that no reader has to guess what a
- * missing one means. */
-static void fill_basic(const struct context *context, uint32_t max)
-{
-	for (uint32_t leaf = 1; leaf <= max; leaf++) {
-		const struct mica_cpuid_entry zero = { .leaf = leaf };
-
-		if (!find_entry(context->policy, leaf))
-			add_entry(context->policy, &zero);
-	}
 }
 
 static bool is_intel(const struct mica_cpuid *host)
@@ -434,6 +415,5 @@ void cpuid_policy(const struct mica_cpuid *host, const struct mica_info *info, u
 	if (host_max >= LEAF_TOPOLOGY_V2)
 		add_topology(&context, LEAF_TOPOLOGY_V2);
 	basic->eax = MIN(basic->eax, LEAF_TOPOLOGY_V2);
-	fill_basic(&context, basic->eax);
 	add_hypervisor(&context);
 }

@@ -11,7 +11,7 @@
 #define PCI_CONFIG_PORT		0xcf8
 #define PCI_CONFIG_PORTS	8
 #define UART_PORTS		8
-#define RTC_PORTS		8	/* as decoded on a PC */
+#define RTC_PORTS		2	/* with more, Linux takes it for a second bank of CMOS */
 
 static void add_s5(struct aml *aml)
 {

@@ -20,29 +20,41 @@ static int open_file(const char *path, GError **error)
 }
 
 /* One byte more than a regular file has, so that its end is seen without a second
- * allocation; only a hint, the file may grow or shrink. */
+ * allocation; only a hint, the file may grow or shrink.  0: it is too long. */
 static size_t first_capacity(int fd)
 {
 	struct stat st;
 
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
-		return MIN((uint64_t)st.st_size, BOOT_FILE_MAX) + 1;
-	return FIRST_CAPACITY;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0)
+		return FIRST_CAPACITY;
+	return (uint64_t)st.st_size > BOOT_FILE_MAX ? 0 : (size_t)st.st_size + 1;
 }
 
-/* Up to BOOT_FILE_MAX + 1 bytes; -errno or 0. */
+/* Up to BOOT_FILE_MAX bytes; 0 or -errno, -EFBIG if there are more. */
 static int read_all(int fd, uint8_t **data, size_t *size)
 {
 	size_t capacity = first_capacity(fd);
-	g_autofree uint8_t *buffer = g_malloc(capacity);
+	g_autofree uint8_t *buffer = NULL;
 	size_t used = 0;
 
-	while (used <= BOOT_FILE_MAX) {
+	if (capacity == 0)
+		return -EFBIG;
+	buffer = g_try_malloc(capacity);
+	if (!buffer)
+		return -ENOMEM;
+	for (;;) {
 		ssize_t got;
 
+		if (used > BOOT_FILE_MAX)
+			return -EFBIG;
 		if (used == capacity) {
+			uint8_t *larger;
+
 			capacity = MIN(2 * capacity, BOOT_FILE_MAX + 1);
-			buffer = g_realloc(buffer, capacity);
+			larger = g_try_realloc(buffer, capacity);
+			if (!larger)
+				return -ENOMEM;
+			buffer = larger;
 		}
 		got = read(fd, buffer + used, capacity - used);
 		if (got < 0 && errno == EINTR)
@@ -58,6 +70,17 @@ static int read_all(int fd, uint8_t **data, size_t *size)
 	return 0;
 }
 
+static void set_read_error(const char *path, int result, GError **error)
+{
+	if (result == -EFBIG)
+		g_set_error(error, BOOT_ERROR, BOOT_ERROR_SPACE,
+			    "%s: the file is longer than %llu MiB, the most that is read", path,
+			    BOOT_FILE_MAX >> 20);
+	else
+		g_set_error(error, BOOT_ERROR, BOOT_ERROR_FILE, "%s: cannot read it: %s", path,
+			    g_strerror(-result));
+}
+
 GBytes *boot_file_read(const char *path, GError **error)
 {
 	uint8_t *data = NULL;
@@ -70,19 +93,11 @@ GBytes *boot_file_read(const char *path, GError **error)
 	result = read_all(fd, &data, &size);
 	close(fd);
 	if (result < 0) {
-		g_set_error(error, BOOT_ERROR, BOOT_ERROR_FILE, "%s: cannot read it: %s", path,
-			    g_strerror(-result));
+		set_read_error(path, result, error);
 		return NULL;
 	}
 	if (size == 0) {
 		g_set_error(error, BOOT_ERROR, BOOT_ERROR_FILE, "%s: the file is empty", path);
-		g_free(data);
-		return NULL;
-	}
-	if (size > BOOT_FILE_MAX) {
-		g_set_error(error, BOOT_ERROR, BOOT_ERROR_SPACE,
-			    "%s: the file is longer than %llu MiB, the most that is read", path,
-			    BOOT_FILE_MAX >> 20);
 		g_free(data);
 		return NULL;
 	}

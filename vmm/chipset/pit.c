@@ -68,6 +68,7 @@ struct pit_channel_state {
 struct pit_state {
 	struct pit_channel_state channels[CHANNELS];
 	int64_t next_edge;	/* tick of channel 0's next rising edge, or NEVER */
+	uint64_t last_edge_ns;	/* when channel 0's last edge was delivered */
 	uint32_t backlog;	/* edges that channel 0 owes */
 	uint8_t speaker;	/* port 0x61, writable bits */
 };
@@ -220,8 +221,8 @@ static int64_t next_rise(const struct pit_channel_state *channel, int64_t after)
 
 static void arm(struct pit *pit)
 {
-	uint64_t now = clock_now(pit->clock);
 	const struct pit_channel_state *channel = &pit->state.channels[0];
+	uint64_t now = clock_now(pit->clock);
 	uint64_t deadline;
 
 	if (pit->state.next_edge == NEVER) {
@@ -232,7 +233,7 @@ static void arm(struct pit *pit)
 	if (pit->state.backlog)
 		deadline = MIN(deadline, now + ns_from_ticks(channel->count) / 2);
 	if (is_periodic(channel))
-		deadline = MAX(deadline, now + INTERVAL_MIN_NS);
+		deadline = MAX(deadline, pit->state.last_edge_ns + INTERVAL_MIN_NS);
 	clock_timer_set(pit->timer, deadline);
 }
 
@@ -276,6 +277,7 @@ static void timer_expired(void *opaque)
 		return;
 	}
 	account_edges(&pit->state, now);
+	pit->state.last_edge_ns = clock_now(pit->clock);
 	irq_set(&pit->irq, 0);
 	irq_set(&pit->irq, 1);
 	arm(pit);

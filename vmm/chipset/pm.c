@@ -33,9 +33,7 @@
 #define CNT_SLP_EN		0x2000	/* write-only, as GBL_RLS is */
 #define CNT_WRITABLE		(CNT_BM_RLD | CNT_SLP_TYP)
 
-/* The FADT leaves TMR_VAL_EXT clear: 24 bits, the rest reads as zero. */
-#define TIMER_BITS		24
-#define TIMER_MASK		((1u << TIMER_BITS) - 1)
+#define TIMER_BITS		32	/* as the FADT's TMR_VAL_EXT says */
 
 struct pm_state {
 	uint64_t timer_halves;	/* how often the timer's top bit has changed, as last seen */
@@ -92,7 +90,7 @@ static uint64_t pm_read(void *opaque, uint64_t offset, unsigned int size)
 {
 	struct pm *pm = opaque;
 	uint8_t image[PM_LENGTH + 8] = { 0 };
-	uint32_t timer = timer_ticks(pm) & TIMER_MASK;
+	uint32_t timer = timer_ticks(pm);
 	uint64_t value;
 
 	if (offset < OFFSET_TIMER) {

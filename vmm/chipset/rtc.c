@@ -194,7 +194,7 @@ static void update(struct rtc *rtc)
 	arm(rtc);
 }
 
-static void sync(struct rtc *rtc)
+static void rtc_sync(struct rtc *rtc)
 {
 	sync_periodic(rtc);
 	sync_seconds(rtc);
@@ -202,7 +202,7 @@ static void sync(struct rtc *rtc)
 
 static void timer_expired(void *opaque)
 {
-	sync(opaque);
+	rtc_sync(opaque);
 	update(opaque);
 }
 
@@ -298,7 +298,7 @@ static uint8_t port_read(void *opaque, unsigned int offset)
 
 	if (offset == PORT_INDEX)
 		return 0xff;	/* write-only */
-	sync(rtc);
+	rtc_sync(rtc);
 	update(rtc);	/* so that C shows IRQF */
 	value = read_cmos(rtc);
 	update(rtc);
@@ -313,7 +313,7 @@ static void port_write(void *opaque, unsigned int offset, uint8_t value)
 		rtc->state.index = value & INDEX_MASK;
 		return;
 	}
-	sync(rtc);
+	rtc_sync(rtc);
 	write_cmos(rtc, value);
 	update(rtc);
 }

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,6 +178,17 @@ static int wait_for_script(pid_t pid, int output)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/*
+ * Come before the script whenever it has written something, so that what it said last before
+ * the host crashed is known. Its processes get ordinary priority.
+ */
+static int come_first(void)
+{
+	struct sched_param param = { .sched_priority = 1 };
+
+	return sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &param);
+}
+
 static int run(const char *path)
 {
 	static char buffer[ARGV_BYTES];
@@ -189,6 +201,8 @@ static int run(const char *path)
 		return fail_errno(path);
 	if (pipe2(pipes, O_CLOEXEC) || fcntl(pipes[0], F_SETFL, O_NONBLOCK))
 		return fail_errno("pipe");
+	if (come_first())
+		return fail_errno("sched_setscheduler");
 	send_frame('H', NULL, 0);
 	pid = start_script(argv, pipes[1]);
 	if (pid < 0)

@@ -118,13 +118,36 @@ void guest_check_zero(const struct guest *guest, uint64_t gpa, uint64_t length)
 			 (unsigned long long)gpa);
 }
 
+static char *folder;
+
+static void remove_folder(void)
+{
+	g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+	const char *name;
+
+	while (dir && (name = g_dir_read_name(dir))) {
+		g_autofree char *path = g_build_filename(folder, name, NULL);
+
+		g_unlink(path);
+	}
+	g_rmdir(folder);
+	g_free(folder);
+}
+
+const char *guest_folder(void)
+{
+	if (!folder) {
+		folder = g_dir_make_tmp("mica-boot-XXXXXX", NULL);
+		assert_non_null(folder);
+		atexit(remove_folder);
+	}
+	return folder;
+}
+
 char *guest_file(const char *name, const void *data, size_t size)
 {
-	g_autofree char *folder = g_strdup_printf("%s/mica-boot-test-%d", g_get_tmp_dir(),
-						  getpid());
-	char *path = g_build_filename(folder, name, NULL);
+	char *path = g_build_filename(guest_folder(), name, NULL);
 
-	g_mkdir_with_parents(folder, 0700);
 	assert_true(g_file_set_contents(path, data, size, NULL));
 	return path;
 }

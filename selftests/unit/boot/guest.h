@@ -46,7 +46,9 @@ const char *guest_string(const struct guest *guest, uint64_t gpa);
 void guest_check_pattern(const struct guest *guest, uint64_t gpa, uint64_t start, uint64_t length);
 void guest_check_zero(const struct guest *guest, uint64_t gpa, uint64_t length);
 
-/* A file with these bytes in the test's temporary folder; the path is freed by the caller. */
+/* A folder that goes when the test ends, with everything in it. */
+const char *guest_folder(void);
+/* A file with these bytes there; the caller frees the path. */
 char *guest_file(const char *name, const void *data, size_t size);
 
 /* SDM volume 3, "Checks on the Guest State Area", for a guest with "unrestricted guest". */

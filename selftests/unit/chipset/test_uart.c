@@ -285,7 +285,7 @@ static void test_random_accesses(void **state)
 		unsigned int size = 1u << (r >> 2 & 3) % 3;
 
 		if ((r & 3) == 0)
-			uart_input(f->uart, (const uint8_t *)&r, r >> 60);
+			uart_input(f->uart, (const uint8_t *)&r, r >> 61);
 		else if (r & 1)
 			bus_write(f->ports, port, size, r >> 32);
 		else

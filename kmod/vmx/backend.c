@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The backend's table, its start and end, and VMs. */
+#include "vmcs.h"
+
+static atomic64_t vm_ids = ATOMIC64_INIT(0);
+
+static int vmx_setup(void)
+{
+	int error = vmx_find_capabilities();
+
+	if (error)
+		return error;
+	error = vmx_alloc_regions();
+	if (!error)
+		error = vmx_emergency_setup();
+	if (error) {
+		pr_err("mica: not enough memory for the VMXON regions\n");
+		vmx_free_regions();
+		return error;
+	}
+	vmx_setup_ept();
+	mica_backend_vmx.caps |= MICA_CAP_X2APIC;
+	if (vmx_caps.apic_regs)
+		mica_backend_vmx.caps |= MICA_CAP_APIC_REGS;
+	return 0;
+}
+
+static void vmx_teardown(void)
+{
+	vmx_emergency_teardown();
+	vmx_free_regions();
+}
+
+static int vmx_vm_init(struct mica_vm *vm)
+{
+	struct vmx_vm *vmx = vm->backend;
+
+	vmx->id = atomic64_inc_return(&vm_ids);
+	vmx_users_get();
+	vmx->counted = true;
+	if (!vmx_caps.apic_page)
+		return 0;
+	vmx->apic_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!vmx->apic_page)
+		return -ENOMEM;
+	mica_memory_set_apic_page(vm, vmx->apic_page);
+	return 0;
+}
+
+static void vmx_vm_destroy(struct mica_vm *vm)
+{
+	struct vmx_vm *vmx = vm->backend;
+
+	if (vmx->apic_page)
+		__free_page(vmx->apic_page);
+	if (vmx->counted)
+		vmx_users_put();
+}
+
+struct mica_backend mica_backend_vmx __ro_after_init = {
+	.name = "vmx",
+	.vm_size = sizeof(struct vmx_vm),
+	.vcpu_size = sizeof(struct vmx_vcpu),
+	.s2 = &vmx_ept_format,
+	.setup = vmx_setup,
+	.teardown = vmx_teardown,
+	.cpu_enable = vmx_cpu_enable,
+	.cpu_disable = vmx_cpu_disable,
+	.vm_init = vmx_vm_init,
+	.vm_destroy = vmx_vm_destroy,
+	.vcpu_init = vmx_vcpu_init,
+	.vcpu_destroy = vmx_vcpu_destroy,
+	.load = vmx_load,
+	.put = vmx_put,
+	.inject = vmx_inject,
+	.interrupt_allowed = vmx_interrupt_allowed,
+	.nmi_allowed = vmx_nmi_allowed,
+	.want_interrupt_window = vmx_want_interrupt_window,
+	.want_nmi_window = vmx_want_nmi_window,
+	.set_tpr_threshold = vmx_set_tpr_threshold,
+	.enter = vmx_enter,
+	.handle = vmx_handle,
+	.get_state = vmx_get_state,
+	.set_state = vmx_set_state,
+	.get_msr = vmx_get_msr,
+	.set_msr = vmx_set_msr,
+	.get_cr4 = vmx_get_cr4,
+	.advance = vmx_advance,
+	.flush_s2 = vmx_flush_s2,
+	.apic_mode_changed = vmx_apic_mode_changed,
+	.tsc_offset_changed = vmx_tsc_offset_changed,
+	.cpuid_changed = vmx_cpuid_changed,
+	.set_deadline = vmx_set_deadline,
+	.exit_name = vmx_exit_name,
+	.exit_count = VMX_EXITS,
+};

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Entering the guest.  vmx_enter() goes round by itself as long as exits are handled at
+ * once and nobody wants the CPU: what holds as long as interrupts are off is done once, in
+ * begin() and end().
+ */
+#include "vmcs.h"
+
+#include <asm/nospec-branch.h>
+#include <asm/special_insns.h>
+
+/* ------------------------------------------------------------ a series of entries */
+
+/* Interrupts may have been on since the last series: the host's registers may be others. */
+static void begin(struct vmx_vcpu *vmx)
+{
+	u64 cr3 = __native_read_cr3();
+	u64 cr4 = native_read_cr4();
+
+	if (unlikely(!vmx->guest_loaded))
+		vmx_load_guest(vmx);
+	if (unlikely(cr3 != vmx->host_cr3)) {
+		vmx->host_cr3 = cr3;
+		vmx_write(HOST_CR3, cr3);
+	}
+	if (unlikely(cr4 != vmx->host_cr4)) {
+		vmx->host_cr4 = cr4;
+		vmx_write(HOST_CR4, cr4);
+	}
+	rdmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host_debugctl);
+	if (vmx_caps.l1d_flush)
+		native_wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
+}
+
+static void end(struct vmx_vcpu *vmx)
+{
+	vmx_restore_debug(vmx);
+	/* The VMM must not be steered by what its guest taught the branch predictors. */
+	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
+		this_cpu_write(x86_ibpb_exit_to_user, true);
+}
+
+/* Is there anything that the core's loop must see before another entry? */
+static bool others_want(const struct mica_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->requests) ||
+	       (read_thread_flags() & (_TIF_NEED_RESCHED | _TIF_SIGPENDING |
+				       _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME));
+}
+
+/* ------------------------------------------------------------ one entry */
+
+static bool pae_paging(const struct mica_vcpu *vcpu)
+{
+	return (vmx_read(GUEST_CR0) & X86_CR0_PG) && (vmx_read(GUEST_CR4) & X86_CR4_PAE) &&
+	       !(vmx_read(GUEST_IA32_EFER) & EFER_LMA);
+}
+
+/* A CPU loads the PDPTEs with CR3; in a VM entry they come from the VMCS.  They are in the
+ * guest's memory, to be read where sleeping is allowed. */
+static enum mica_next load_pdptes(struct mica_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	unsigned int i;
+
+	if (!pae_paging(vcpu)) {
+		vmx->pending &= ~(VMX_PENDING_PDPTES | VMX_PENDING_PDPTES_READ);
+		return MICA_NEXT_ENTER;
+	}
+	if (!(vmx->pending & VMX_PENDING_PDPTES_READ)) {
+		vmx->fault.gpa = vmx_read(GUEST_CR3) & GENMASK_ULL(31, 5);
+		vmx->slow = VMX_SLOW_PDPTES;
+		return MICA_NEXT_SLOW;
+	}
+	/* The fields are consecutive, two encodings apart: "Field Encoding in VMCS". */
+	for (i = 0; i < ARRAY_SIZE(vmx->pdptes); i++)
+		vmx_write(GUEST_PDPTR0 + 2 * i, vmx->pdptes[i]);
+	vmx->pending &= ~(VMX_PENDING_PDPTES | VMX_PENDING_PDPTES_READ);
+	return MICA_NEXT_ENTER;
+}
+
+static enum mica_next do_pending(struct mica_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u32 pending = vmx->pending;
+
+	if ((pending & VMX_PENDING_PDPTES) && load_pdptes(vcpu) != MICA_NEXT_ENTER)
+		return MICA_NEXT_SLOW;
+	vmx->pending = 0;
+	if (pending & VMX_PENDING_FLUSH_EPT)
+		vmx_flush_s2(vcpu);
+	if (pending & VMX_PENDING_FLUSH_VPID)
+		vmx_flush_vpid(vmx);
+	if (pending & VMX_PENDING_DRS)
+		vmx_load_drs(vcpu);
+	return MICA_NEXT_ENTER;
+}
+
+/* The timer counts from each entry on; it can be set for 2^32 ticks at most, and an exit
+ * before the deadline is answered by another entry. */
+static void write_timer(struct vmx_vcpu *vmx)
+{
+	u64 now, ticks = U32_MAX;
+
+	if (vmx->deadline) {
+		now = rdtsc();
+		ticks = vmx->deadline > now ? (vmx->deadline - now) >> vmx_caps.timer_shift : 0;
+		ticks = min_t(u64, ticks, U32_MAX);
+	}
+	if (ticks == vmx->timer_value)
+		return;
+	vmx->timer_value = ticks;
+	vmx_write(VMX_PREEMPTION_TIMER_VALUE, ticks);
+}
+
+static enum mica_next enter_once(struct mica_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	int failed;
+	u32 reason;
+
+	if (unlikely(vcpu->s2_generation != atomic64_read(&vcpu->vm->mem.generation)))
+		vmx->pending |= VMX_PENDING_FLUSH_EPT;
+	if (unlikely(vmx->pending) && do_pending(vcpu) != MICA_NEXT_ENTER)
+		return MICA_NEXT_SLOW;
+	if (vmx->deadline | (vmx->timer_value ^ U32_MAX))
+		write_timer(vmx);
+	if (vcpu->cr2 != native_read_cr2())
+		native_write_cr2(vcpu->cr2);
+	failed = vmx_entry_run(vcpu, &vmx->entry, vmx->enter_flags);
+	vcpu->cr2 = native_read_cr2();
+	if (unlikely(failed))
+		return vmx_entry_rejected(vcpu);
+	reason = vmx_read(VM_EXIT_REASON);
+	if (unlikely(reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
+		return vmx_entry_failed(vcpu, reason);
+	vmx->enter_flags |= VMX_ENTER_LAUNCHED;
+	return vmx_dispatch(vcpu, reason);
+}
+
+enum mica_next vmx_enter(struct mica_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	enum mica_next next;
+
+	begin(vmx);
+	next = enter_once(vcpu);
+	while (next == MICA_NEXT_ENTER && !others_want(vcpu)) {
+		vcpu->count.entries++;
+		next = enter_once(vcpu);
+	}
+	end(vmx);
+	return next;
+}
+
+/* ------------------------------------------------------------ what needs sleep */
+
+static enum mica_next read_pdptes(struct mica_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	/* Not in memory: no translation is present, and the guest faults. */
+	if (mica_memory_read(vcpu->vm, vmx->fault.gpa, vmx->pdptes, sizeof(vmx->pdptes)))
+		memset(vmx->pdptes, 0, sizeof(vmx->pdptes));
+	vmx->pending |= VMX_PENDING_PDPTES_READ;
+	return MICA_NEXT_ENTER;
+}
+
+enum mica_next vmx_handle(struct mica_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	if (vmx->slow == VMX_SLOW_PDPTES)
+		return read_pdptes(vcpu);
+	return mica_exit_s2_fault(vcpu, vmx->fault.gpa, vmx->fault.gva, vmx->fault.access,
+				  vmx->fault.flags);
+}
+
+/* ------------------------------------------------------------ time */
+
+bool vmx_set_deadline(struct mica_vcpu *vcpu, u64 deadline)
+{
+	if (!vmx_caps.timer)
+		return false;
+	to_vmx(vcpu)->deadline = deadline;
+	return true;
+}
+
+void vmx_tsc_offset_changed(struct mica_vcpu *vcpu)
+{
+	vmx_write(TSC_OFFSET, vcpu->tsc_offset);
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Exceptions and NMIs that come while the guest runs: some are the guest's, some the host's. */
+#include "vmcs.h"
+
+#include <linux/ptrace.h>
+
+#ifdef CONFIG_X86_MCE
+#include <asm/mce.h>
+#endif
+
+#define DR_BD		BIT(13)		/* debug registers were accessed under DR7.GD */
+#define NMI_UNBLOCKING	BIT(12)		/* "VM-Exit Interruption-Information Field" */
+
+/*
+ * The machine check handler is told that user code ran: whatever was hit is not the
+ * kernel's, and it is enough to end this process.
+ */
+void vmx_machine_check(void)
+{
+#ifdef CONFIG_X86_MCE
+	struct pt_regs regs = {
+		.cs = __USER_CS,
+		.flags = X86_EFLAGS_IF,
+	};
+
+	do_machine_check(&regs);
+#else
+	pr_emerg("mica: machine check in a guest, and this kernel has no handler\n");
+#endif
+}
+
+/* NMIs stay blocked from the exit until the host's handler ends with IRET. */
+static enum mica_next host_nmi(struct mica_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	/* The handler may be perf's, which looks at DEBUGCTL and changes it. */
+	if (vmx->host_debugctl)
+		wrmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host_debugctl);
+	asm volatile("int $2" : : : "memory");
+	rdmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host_debugctl);
+	return MICA_NEXT_ENTER;
+}
+
+/*
+ * "Exit Qualification for Debug Exceptions" is what DR6 would have got.  A trap flag that
+ * meets an interrupt shadow must be pending, or the entry is refused ("Checks on Guest
+ * Non-Register State").
+ */
+static enum mica_next guest_debug(struct mica_vcpu *vcpu, u32 info)
+{
+	u64 bits = vmx_read(EXIT_QUALIFICATION) & (DR_TRAP_BITS | DR_BD | DR_STEP);
+
+	/* INT1 is a trap, but its exit comes like a fault's. */
+	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
+		vmx_advance(vcpu);
+
+	if ((vmx_read(GUEST_RFLAGS) & X86_EFLAGS_TF) &&
+	    (vmx_read(GUEST_INTERRUPTIBILITY_INFO) &
+	     (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)))
+		vmx_write(GUEST_PENDING_DBG_EXCEPTIONS,
+			  vmx_read(GUEST_PENDING_DBG_EXCEPTIONS) | DR_STEP);
+	mica_queue_exception(vcpu, X86_TRAP_DB);
+	vcpu->exception_payload = bits;
+	vcpu->has_payload = (u8)vcpu->exception == X86_TRAP_DB;
+	return MICA_NEXT_ENTER;
+}
+
+static enum mica_next guest_exception(struct mica_vcpu *vcpu, u32 info)
+{
+	switch (info & INTR_INFO_VECTOR_MASK) {
+	case X86_TRAP_DB:
+		return guest_debug(vcpu, info);
+	case X86_TRAP_AC:
+		mica_queue_exception_error(vcpu, X86_TRAP_AC, vmx_read(VM_EXIT_INTR_ERROR_CODE));
+		return MICA_NEXT_ENTER;
+	case X86_TRAP_MC:
+		vmx_machine_check();
+		return MICA_NEXT_HOST;
+	}
+	return mica_exit_fail(vcpu, MICA_EXIT_INTERNAL_ERROR, EXIT_REASON_EXCEPTION_NMI, info,
+			      "exception that is not intercepted");
+}
+
+enum mica_next vmx_exit_exception(struct mica_vcpu *vcpu)
+{
+	u32 info = vmx_read(VM_EXIT_INTR_INFO);
+
+	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
+		return host_nmi(vcpu);
+	if ((info & NMI_UNBLOCKING) && !vcpu->injecting)
+		vmx_block_nmis();
+	return guest_exception(vcpu, info);
+}

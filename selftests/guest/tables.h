@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Every table of guest tests, in the order in which they run. */
+#ifndef MICA_GUEST_TABLES_H
+#define MICA_GUEST_TABLES_H
+
+#include "guest.h"
+
+extern TESTS(mode_tests);
+extern TESTS(exit_tests);
+extern TESTS(memory_tests);
+extern TESTS(event_tests);
+extern TESTS(apic_tests);
+
+static const struct test *const tables[] = {
+	mode_tests,
+	exit_tests,
+	memory_tests,
+	event_tests,
+	apic_tests,
+};
+#define TABLE_COUNT (sizeof(tables) / sizeof(tables[0]))
+
+#endif

@@ -1,0 +1,633 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The second-level page tables (kmod/s2.c) against a walker of the test's own, and a model. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "pages.h"
+#include "s2.h"
+
+#define PAGES_2M	512ull
+#define PAGES_1G	(512ull * 512)
+
+/* SDM volume 3, "EPT Translation Mechanism": entry formats. */
+static const struct mica_s2_format ept = {
+	.table = 0x7,
+	.leaf = 0x1 | 6 << 3,
+	.write = 0x2,
+	.exec = 0x4,
+	.large = 0x80,
+	.present = 0x7,
+	.accessed = 0x100,
+	.dirty = 0x200,
+	.address = 0x000ffffffffff000,
+	.max_level = 3,
+};
+
+/* The same on a CPU without accessed bits. */
+static const struct mica_s2_format ept_without_ad = {
+	.table = 0x7,
+	.leaf = 0x1 | 6 << 3,
+	.write = 0x2,
+	.exec = 0x4,
+	.large = 0x80,
+	.present = 0x7,
+	.address = 0x000ffffffffff000,
+	.max_level = 3,
+};
+
+/* APM volume 2, "Nested Paging": the format of long mode page tables, user accessible. */
+static const struct mica_s2_format npt = {
+	.table = 0x7,
+	.leaf = 0x5,
+	.write = 0x2,
+	.large = 0x80,
+	.present = 0x1,
+	.accessed = 0x20,
+	.dirty = 0x40,
+	.address = 0x000ffffffffff000,
+	.max_level = 3,
+};
+
+/* ------------------------------------------------------------ helpers */
+
+struct translation {
+	u64 pa;		/* of the frame, not of the leaf */
+	int level;	/* 0: none */
+	bool write;
+	u64 *entry;
+};
+
+/* Walks as the CPU does. */
+static struct translation translate(const struct mica_s2 *s2, u64 gfn)
+{
+	const struct mica_s2_format *f = s2->format;
+	u64 *table = s2->root, *entry;
+	struct translation none = {0};
+	int level, shift;
+
+	for (level = 4; level > 0; level--) {
+		shift = 9 * (level - 1);
+		entry = &table[(gfn >> shift) & 511];
+		if (!(*entry & f->present))
+			return none;
+		if (level == 1 || *entry & f->large)
+			break;
+		assert_int_equal(*entry & ~f->address & ~(f->accessed | f->dirty), f->table);
+		table = (u64 *)(uintptr_t)(*entry & f->address);
+	}
+	assert_int_equal(*entry & ~f->address & ~(f->accessed | f->dirty | f->write),
+			 f->leaf | f->exec | (level > 1 ? f->large : 0));
+	assert_int_equal(*entry & f->address & ((1ull << (shift + 12)) - 1), 0);
+	return (struct translation) {
+		.pa = (*entry & f->address) + ((gfn & ((1ull << shift) - 1)) << 12),
+		.level = level,
+		.write = *entry & f->write,
+		.entry = entry,
+	};
+}
+
+static unsigned long count_tables(const struct mica_s2_format *f, const u64 *table, int level)
+{
+	unsigned long count = 1;
+	int i;
+
+	for (i = 0; level > 1 && i < 512; i++)
+		if (table[i] & f->present && !(table[i] & f->large))
+			count += count_tables(f, (u64 *)(uintptr_t)(table[i] & f->address),
+					      level - 1);
+	return count;
+}
+
+static void refill(struct mica_s2 *s2)
+{
+	while (s2->spares < MICA_S2_TABLES_PER_MAP)
+		assert_true(mica_s2_give(s2, mica_s2_table_alloc()));
+}
+
+/* Every table is in the tree, among the spares, or counted as gathered. */
+static void check_pages(const struct mica_s2 *s2, long gathered)
+{
+	assert_int_equal(s2->tables, count_tables(s2->format, s2->root, 4));
+	assert_int_equal(fake_pages, s2->tables + s2->spares + gathered);
+}
+
+static bool map(struct mica_s2 *s2, u64 gfn, u64 pa, int level, bool write)
+{
+	struct mica_s2_leaf leaf = { .gfn = gfn, .pa = pa, .level = level, .write = write };
+	struct mica_s2_gather gather = {0};
+
+	refill(s2);
+	assert_int_equal(mica_s2_map(s2, &leaf, &gather), 0);
+	assert_true(gather.flush || !gather.tables);
+	mica_s2_gather_free(&gather);
+	check_pages(s2, 0);
+	return gather.flush;
+}
+
+static bool zap(struct mica_s2 *s2, u64 start, u64 end, unsigned int budget)
+{
+	struct mica_s2_range range = { .start = start, .end = end, .cursor = start };
+	struct mica_s2_gather gather = {0};
+	u64 before;
+
+	do {
+		before = range.cursor;
+		if (mica_s2_zap(s2, &range, budget, &gather))
+			break;
+		assert_true(range.cursor > before);
+	} while (true);
+	assert_true(range.cursor >= end);
+	assert_true(gather.flush || !gather.tables);
+	mica_s2_gather_free(&gather);
+	check_pages(s2, 0);
+	return gather.flush;
+}
+
+static void is_mapped(const struct mica_s2 *s2, u64 gfn, u64 pa, int level, bool write)
+{
+	struct translation t = translate(s2, gfn);
+
+	assert_int_equal(t.level, level);
+	assert_int_equal(t.pa, pa);
+	assert_int_equal(t.write, write);
+}
+
+static void is_hole(const struct mica_s2 *s2, u64 gfn)
+{
+	assert_int_equal(translate(s2, gfn).level, 0);
+}
+
+static int setup(void **state, const struct mica_s2_format *format)
+{
+	struct mica_s2 *s2 = calloc(1, sizeof(*s2));
+
+	*state = s2;
+	return mica_s2_init(s2, format);
+}
+
+static int setup_ept(void **state)
+{
+	return setup(state, &ept);
+}
+
+static int setup_ept_without_ad(void **state)
+{
+	return setup(state, &ept_without_ad);
+}
+
+static int setup_npt(void **state)
+{
+	return setup(state, &npt);
+}
+
+static int teardown(void **state)
+{
+	mica_s2_destroy(*state);
+	free(*state);
+	return fake_pages;
+}
+
+/* ------------------------------------------------------------ single operations */
+
+static void test_empty(void **state)
+{
+	struct mica_s2 *s2 = *state, zeroed = {0};
+
+	assert_int_equal(s2->tables, 1);
+	is_hole(s2, 0);
+	is_hole(s2, MICA_S2_FRAMES - 1);
+	assert_false(zap(s2, 0, MICA_S2_FRAMES, 100));
+	mica_s2_destroy(&zeroed);
+}
+
+static void test_no_memory(void **state)
+{
+	struct mica_s2 s2;
+
+	(void)state;
+	fake_pages_left = 0;
+	assert_int_equal(mica_s2_init(&s2, &ept), -ENOMEM);
+	assert_null(mica_s2_table_alloc());
+	fake_pages_left = -1;
+	mica_s2_destroy(&s2);
+}
+
+static void test_spares(void **state)
+{
+	struct mica_s2_leaf leaf = { .gfn = 5, .pa = 0x1000, .level = 1 };
+	struct mica_s2_gather gather = {0};
+	struct mica_s2 *s2 = *state;
+	u64 *table;
+	int i;
+
+	for (i = 0; i < MICA_S2_TABLES_PER_MAP; i++) {
+		assert_int_equal(mica_s2_map(s2, &leaf, &gather), -EAGAIN);
+		is_hole(s2, 5);
+		assert_true(mica_s2_give(s2, mica_s2_table_alloc()));
+	}
+	assert_int_equal(mica_s2_map(s2, &leaf, &gather), 0);
+	assert_int_equal(s2->tables, 4);
+	assert_int_equal(s2->spares, 0);
+	for (i = 0; i < MICA_S2_SPARES; i++)
+		assert_true(mica_s2_give(s2, mica_s2_table_alloc()));
+	table = mica_s2_table_alloc();
+	assert_false(mica_s2_give(s2, table));
+	mica_s2_table_free(table);
+	check_pages(s2, 0);
+}
+
+static void test_map_each_level(void **state)
+{
+	struct mica_s2 *s2 = *state;
+
+	assert_false(map(s2, 0, 0x123456000, 1, true));
+	assert_int_equal(s2->tables, 4);
+	assert_false(map(s2, PAGES_2M, 0x40000000, 2, false));
+	assert_int_equal(s2->tables, 4);
+	assert_false(map(s2, PAGES_1G, 0x80000000, 3, true));
+	assert_int_equal(s2->tables, 4);
+	assert_false(map(s2, MICA_S2_FRAMES - 1, 0xffffffffff000, 1, true));
+	assert_int_equal(s2->tables, 7);
+
+	is_mapped(s2, 0, 0x123456000, 1, true);
+	is_hole(s2, 1);
+	is_mapped(s2, PAGES_2M, 0x40000000, 2, false);
+	is_mapped(s2, 2 * PAGES_2M - 1, 0x401ff000, 2, false);
+	is_hole(s2, 2 * PAGES_2M);
+	is_hole(s2, PAGES_1G - 1);
+	is_mapped(s2, PAGES_1G + 7, 0x80007000, 3, true);
+	is_mapped(s2, 2 * PAGES_1G - 1, 0xbffff000, 3, true);
+	is_hole(s2, 2 * PAGES_1G);
+	is_mapped(s2, MICA_S2_FRAMES - 1, 0xffffffffff000, 1, true);
+	is_hole(s2, MICA_S2_FRAMES - 2);
+}
+
+static void test_map_again(void **state)
+{
+	struct mica_s2 *s2 = *state;
+
+	map(s2, 9, 0x9000, 1, false);
+	assert_false(map(s2, 9, 0x9000, 1, false));
+	is_mapped(s2, 9, 0x9000, 1, false);
+	/* More rights: nobody has to flush. */
+	assert_false(map(s2, 9, 0x9000, 1, true));
+	is_mapped(s2, 9, 0x9000, 1, true);
+	/* Fewer are not a wish to take some away. */
+	assert_false(map(s2, 9, 0x9000, 1, false));
+	is_mapped(s2, 9, 0x9000, 1, true);
+	/* Another page. */
+	assert_true(map(s2, 9, 0xa000, 1, false));
+	is_mapped(s2, 9, 0xa000, 1, false);
+	assert_int_equal(s2->tables, 4);
+}
+
+static void test_large_covers_small(void **state)
+{
+	struct mica_s2 *s2 = *state;
+
+	map(s2, 0, 0x40000000, 3, true);
+	assert_false(map(s2, 77, 0x4004d000, 1, true));
+	assert_false(map(s2, PAGES_2M, 0x40200000, 2, false));
+	is_mapped(s2, 77, 0x4004d000, 3, true);
+	assert_int_equal(s2->tables, 2);
+}
+
+static void test_split(void **state)
+{
+	struct mica_s2 *s2 = *state;
+
+	map(s2, 0, 0x40000000, 3, false);
+	/* The same page, now writable: nothing else changes, so no flush. */
+	assert_false(map(s2, PAGES_2M + 3, 0x40203000, 1, true));
+	assert_int_equal(s2->tables, 4);
+	is_mapped(s2, PAGES_2M + 3, 0x40203000, 1, true);
+	is_mapped(s2, PAGES_2M + 2, 0x40202000, 1, false);
+	is_mapped(s2, PAGES_2M + 4, 0x40204000, 1, false);
+	is_mapped(s2, 2 * PAGES_2M - 1, 0x403ff000, 1, false);
+	is_mapped(s2, PAGES_2M - 1, 0x401ff000, 2, false);
+	is_mapped(s2, 2 * PAGES_2M, 0x40400000, 2, false);
+	is_mapped(s2, PAGES_1G - 1, 0x7ffff000, 2, false);
+	/* Another page in the middle of a large one. */
+	assert_true(map(s2, 5, 0x123000, 1, true));
+	is_mapped(s2, 5, 0x123000, 1, true);
+	is_mapped(s2, 6, 0x40006000, 1, false);
+	assert_int_equal(s2->tables, 5);
+}
+
+static void test_split_keeps_accessed_and_dirty(void **state)
+{
+	struct mica_s2 *s2 = *state;
+	u64 ad = ept.accessed | ept.dirty;
+
+	map(s2, 0, 0x40000000, 2, true);
+	*translate(s2, 0).entry |= ad;
+	assert_true(map(s2, 5, 0x123000, 1, true));
+	assert_int_equal(*translate(s2, 6).entry & ad, ad);
+	assert_int_equal(*translate(s2, 5).entry & ad, ept.accessed);
+}
+
+/* Tables give way to a large leaf, but stay as they are until the CPUs have flushed. */
+static void test_join(void **state)
+{
+	struct mica_s2_leaf leaf = { .pa = 0x80000000, .level = 3, .write = true };
+	struct mica_s2_gather gather = {0};
+	struct mica_s2 *s2 = *state;
+	u64 *old;
+
+	map(s2, 0, 0x1000, 1, true);
+	map(s2, PAGES_2M, 0x40000000, 2, true);
+	map(s2, 7 * PAGES_2M + 5, 0x3000, 1, true);
+	old = translate(s2, 7 * PAGES_2M + 5).entry;
+	assert_int_equal(s2->tables, 5);
+	refill(s2);
+	assert_int_equal(mica_s2_map(s2, &leaf, &gather), 0);
+	is_mapped(s2, 0, 0x80000000, 3, true);
+	is_mapped(s2, 7 * PAGES_2M + 5, 0x80e05000, 3, true);
+	assert_true(gather.flush);
+	assert_int_equal(s2->tables, 2);
+	check_pages(s2, 3);
+	assert_int_equal(*old & ept.address, 0x3000);
+	mica_s2_gather_free(&gather);
+	assert_null(gather.tables);
+	check_pages(s2, 0);
+	mica_s2_gather_free(&gather);
+}
+
+static void test_zap_whole_leaves(void **state)
+{
+	struct mica_s2 *s2 = *state;
+
+	map(s2, 0, 0x40000000, 3, true);
+	map(s2, PAGES_1G, 0x40000000, 2, true);
+	map(s2, PAGES_1G + PAGES_2M, 0x1000, 1, true);
+	map(s2, PAGES_1G + PAGES_2M + 1, 0x2000, 1, true);
+	assert_int_equal(s2->tables, 4);
+	/* Holes need no flush. */
+	assert_false(zap(s2, PAGES_1G + PAGES_2M + 2, PAGES_1G + 9 * PAGES_2M, 100));
+	assert_int_equal(s2->tables, 4);
+	/* Exactly one of two neighbours; its table stays. */
+	assert_true(zap(s2, PAGES_1G + PAGES_2M, PAGES_1G + PAGES_2M + 1, 100));
+	is_hole(s2, PAGES_1G + PAGES_2M);
+	is_mapped(s2, PAGES_1G + PAGES_2M + 1, 0x2000, 1, true);
+	/* One frame takes its large leaf along. */
+	assert_true(zap(s2, PAGES_1G + 100, PAGES_1G + 101, 100));
+	is_hole(s2, PAGES_1G);
+	is_hole(s2, PAGES_1G + 511);
+	assert_true(zap(s2, PAGES_1G - 1, PAGES_1G, 100));
+	is_hole(s2, 0);
+	is_mapped(s2, PAGES_1G + PAGES_2M + 1, 0x2000, 1, true);
+	assert_int_equal(s2->tables, 4);
+}
+
+static void test_zap_prunes(void **state)
+{
+	u64 base = 3 * PAGES_1G + 4 * PAGES_2M;
+	struct mica_s2 *s2 = *state;
+
+	map(s2, base + 1, 0x1000, 1, true);
+	map(s2, base + PAGES_2M, 0x2000, 1, true);
+	assert_int_equal(s2->tables, 5);
+	/* Not all of the table's span: the table stays, although it is empty. */
+	assert_true(zap(s2, base + 1, base + PAGES_2M, 100));
+	assert_int_equal(s2->tables, 5);
+	/* All of it: an empty table goes, and that wants a flush. */
+	assert_true(zap(s2, base, base + PAGES_2M, 1000));
+	assert_int_equal(s2->tables, 4);
+	assert_true(zap(s2, 0, MICA_S2_FRAMES, 1000));
+	assert_int_equal(s2->tables, 1);
+}
+
+/* Between the steps of a zap the lock is dropped: what was entered meanwhile must survive
+ * together with its table. */
+static void test_zap_in_steps(void **state)
+{
+	struct mica_s2_range range = { .start = 0, .end = PAGES_2M, .cursor = 0 };
+	struct mica_s2_gather gather = {0};
+	struct mica_s2 *s2 = *state;
+	u64 gfn;
+
+	for (gfn = 0; gfn < PAGES_2M; gfn++)
+		map(s2, gfn, gfn << 12, 1, true);
+	assert_false(mica_s2_zap(s2, &range, 100, &gather));
+	assert_in_range(range.cursor, 90, 100);
+	is_hole(s2, range.cursor - 1);
+	is_mapped(s2, range.cursor, range.cursor << 12, 1, true);
+	map(s2, 3, 0x7000, 1, true);
+	while (!mica_s2_zap(s2, &range, 100, &gather))
+		;
+	assert_null(gather.tables);
+	is_mapped(s2, 3, 0x7000, 1, true);
+	is_hole(s2, PAGES_2M - 1);
+	assert_true(zap(s2, 0, PAGES_2M, 1));
+	assert_int_equal(s2->tables, 3);
+}
+
+static void test_young(void **state)
+{
+	struct mica_s2 *s2 = *state;
+	struct translation t;
+
+	map(s2, 8, 0x8000, 1, true);
+	map(s2, PAGES_2M, 0x200000, 2, true);
+	t = translate(s2, 8);
+	/* Born young. */
+	assert_true(mica_s2_young(s2, 8, 9, false));
+	assert_true(mica_s2_young(s2, 8, 9, true));
+	assert_false(mica_s2_young(s2, 0, PAGES_2M, true));
+	assert_true(mica_s2_young(s2, 0, 2 * PAGES_2M, false));
+	*t.entry |= ept.accessed | ept.dirty;
+	assert_false(mica_s2_young(s2, 7, 8, true));
+	assert_false(mica_s2_young(s2, 9, 10, true));
+	assert_true(mica_s2_young(s2, 7, 9, true));
+	assert_int_equal(*t.entry & (ept.accessed | ept.dirty), ept.dirty);
+	is_mapped(s2, 8, 0x8000, 1, true);
+	/* Any part of a large leaf tells about all of it. */
+	assert_true(mica_s2_young(s2, PAGES_2M + 500, PAGES_2M + 501, true));
+	assert_false(mica_s2_young(s2, PAGES_2M, 2 * PAGES_2M, false));
+	assert_false(mica_s2_young(s2, MICA_S2_FRAMES - 1, MICA_S2_FRAMES, false));
+	/* From the middle of an old large leaf to the one behind it. */
+	map(s2, 2 * PAGES_2M + 1, 0x9000, 1, true);
+	assert_true(mica_s2_young(s2, PAGES_2M + 500, 2 * PAGES_2M + 2, false));
+}
+
+static void test_young_without_accessed_bits(void **state)
+{
+	struct mica_s2 *s2 = *state;
+	u64 entry;
+
+	map(s2, 8, 0x8000, 1, true);
+	entry = *translate(s2, 8).entry;
+	assert_true(mica_s2_young(s2, 0, PAGES_2M, true));
+	assert_true(mica_s2_young(s2, 8, 9, true));
+	assert_int_equal(*translate(s2, 8).entry, entry);
+	assert_false(mica_s2_young(s2, 9, 10, true));
+}
+
+/* ------------------------------------------------------------ random operations */
+
+#define MODEL_BASE	(511 * PAGES_1G)	/* its second half begins a new root entry */
+#define MODEL_FRAMES	(2 * PAGES_1G)
+
+struct frame {
+	u64 pa;
+	signed char level;	/* 0: hole */
+	bool write;
+};
+
+static struct frame *model;
+
+static u64 random_number(u64 *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 7;
+	*seed ^= *seed << 17;
+	return *seed;
+}
+
+static u64 pages_of(int level)
+{
+	return 1ull << (9 * (level - 1));
+}
+
+/* The frames of the leaf at i become smaller leaves, down to `level` around i. */
+static void model_split(u64 i, int level)
+{
+	u64 first, j;
+	int l;
+
+	for (l = model[i].level; l > level; l--) {
+		first = i & ~(pages_of(l) - 1);
+		for (j = first; j < first + pages_of(l); j++)
+			model[j].level = l - 1;
+	}
+}
+
+/* Returns whether a CPU could hold something that is no longer true. */
+static bool model_map(u64 i, u64 pa, int level, bool write)
+{
+	bool stale = false;
+	u64 j;
+
+	if (model[i].level >= level && model[i].pa == pa && (model[i].write || !write))
+		return false;
+	if (model[i].level > level)
+		model_split(i, level);
+	for (j = i; j < i + pages_of(level); j++, pa += 4096) {
+		stale |= model[j].level && (model[j].pa != pa || (model[j].write && !write));
+		model[j] = (struct frame) { .pa = pa, .level = level, .write = write };
+	}
+	return stale;
+}
+
+static bool model_zap(u64 start, u64 end)
+{
+	bool stale = false;
+	u64 i = start, j, first, pages;
+
+	while (i < end) {
+		if (!model[i].level) {
+			i++;
+			continue;
+		}
+		stale = true;
+		pages = pages_of(model[i].level);
+		first = i & ~(pages - 1);
+		for (j = first; j < first + pages; j++)
+			model[j] = (struct frame) {0};
+		i = first + pages;
+	}
+	return stale;
+}
+
+static void check_frame(const struct mica_s2 *s2, u64 i)
+{
+	struct translation t = translate(s2, MODEL_BASE + i);
+
+	if (t.level != model[i].level || t.pa != model[i].pa || t.write != model[i].write)
+		fail_msg("frame %#llx is %d %#llx %d, not %d %#llx %d", (long long)i, t.level,
+			 (long long)t.pa, t.write, model[i].level, (long long)model[i].pa,
+			 model[i].write);
+}
+
+/* Mostly what a well-behaved host does (few different pages for a frame), mostly small. */
+static void random_map(struct mica_s2 *s2, u64 *seed)
+{
+	static const int levels[16] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3 };
+	int level = levels[random_number(seed) % 16];
+	u64 i = random_number(seed) % MODEL_FRAMES & ~(pages_of(level) - 1);
+	u64 pa = (i << 12) + (random_number(seed) % 4 ? 0 : 1ull << 40);
+	bool write = random_number(seed) % 2;
+	bool stale = model_map(i, pa, level, write);
+	bool flush = map(s2, MODEL_BASE + i, pa, level, write);
+
+	if (stale)
+		assert_true(flush);
+	check_frame(s2, i);
+	check_frame(s2, i + pages_of(level) - 1);
+}
+
+static void random_zap(struct mica_s2 *s2, u64 *seed)
+{
+	u64 start = random_number(seed) % MODEL_FRAMES;
+	u64 limit = 1ull << (random_number(seed) % 20);
+	u64 end = min(start + 1 + random_number(seed) % limit, MODEL_FRAMES);
+	bool stale = model_zap(start, end);
+	bool flush = zap(s2, MODEL_BASE + start, MODEL_BASE + end, random_number(seed) % 2000);
+
+	if (stale)
+		assert_true(flush);
+	check_frame(s2, start);
+	check_frame(s2, end - 1);
+}
+
+static void test_random(void **state)
+{
+	u64 seed = 0x9e3779b97f4a7c15, i;
+	struct mica_s2 *s2 = *state;
+	int round;
+
+	model = calloc(MODEL_FRAMES, sizeof(*model));
+	for (round = 0; round < 6000; round++) {
+		if (random_number(&seed) % 4)
+			random_map(s2, &seed);
+		else
+			random_zap(s2, &seed);
+		if (round % 500 == 499)
+			for (i = 0; i < MODEL_FRAMES; i++)
+				check_frame(s2, i);
+	}
+	zap(s2, 0, MICA_S2_FRAMES, 2048);
+	assert_int_equal(s2->tables, 1);
+	free(model);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_empty, setup_ept, teardown),
+		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test_setup_teardown(test_spares, setup_ept, teardown),
+		cmocka_unit_test_setup_teardown(test_map_each_level, setup_ept, teardown),
+		cmocka_unit_test_setup_teardown(test_map_again, setup_ept, teardown),
+		cmocka_unit_test_setup_teardown(test_large_covers_small, setup_ept, teardown),
+		cmocka_unit_test_setup_teardown(test_split, setup_ept, teardown),
+		cmocka_unit_test_setup_teardown(test_split_keeps_accessed_and_dirty, setup_ept,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_join, setup_ept, teardown),
+		cmocka_unit_test_setup_teardown(test_zap_whole_leaves, setup_ept, teardown),
+		cmocka_unit_test_setup_teardown(test_zap_prunes, setup_ept, teardown),
+		cmocka_unit_test_setup_teardown(test_zap_in_steps, setup_ept, teardown),
+		cmocka_unit_test_setup_teardown(test_young, setup_ept, teardown),
+		cmocka_unit_test_setup_teardown(test_young_without_accessed_bits,
+						setup_ept_without_ad, teardown),
+		cmocka_unit_test_setup_teardown(test_map_each_level, setup_npt, teardown),
+		cmocka_unit_test_setup_teardown(test_split, setup_npt, teardown),
+		cmocka_unit_test_setup_teardown(test_random, setup_ept, teardown),
+		cmocka_unit_test_setup_teardown(test_random, setup_npt, teardown),
+	};
+
+	return cmocka_run_group_tests_name("s2", tests, NULL, NULL);
+}

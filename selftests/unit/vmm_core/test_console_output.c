@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core_test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "../../../vmm/console_output.h"
+
+/* Each test has a pipe and an output that writes to it. */
+struct fixture {
+	int reader;
+	int writer;
+	int drained;		/* eventfd */
+	struct console_output *output;
+};
+
+static void on_drained(void *opaque)
+{
+	struct fixture *fixture = opaque;
+
+	assert_int_equal(eventfd_write(fixture->drained, 1), 0);
+}
+
+static int setup(void **state)
+{
+	struct fixture *fixture = g_new0(struct fixture, 1);
+	int ends[2];
+
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(pipe(ends), 0);
+	fixture->reader = ends[0];
+	fixture->writer = ends[1];
+	fixture->drained = eventfd(0, 0);
+	fixture->output = console_output_new(fixture->writer, false, on_drained, fixture, NULL);
+	assert_non_null(fixture->output);
+	*state = fixture;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *fixture = *state;
+
+	console_output_free(fixture->output);
+	close(fixture->reader);
+	close(fixture->writer);
+	close(fixture->drained);
+	g_free(fixture);
+	return 0;
+}
+
+static void wait_drained(struct fixture *fixture)
+{
+	eventfd_t count;
+
+	assert_int_equal(eventfd_read(fixture->drained, &count), 0);
+	assert_int_equal(count, 1);
+}
+
+static void test_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+
+	console_output_drain(fixture->output);
+	wait_drained(fixture);
+}
+
+static void test_order(void **state)
+{
+	struct fixture *fixture = *state;
+	char text[16] = "";
+
+	assert_false(console_output_put(fixture->output, (const uint8_t *)"one ", 4));
+	assert_false(console_output_put(fixture->output, (const uint8_t *)"two", 3));
+	console_output_drain(fixture->output);
+	wait_drained(fixture);
+	assert_int_equal(read(fixture->reader, text, sizeof(text)), 7);
+	assert_string_equal(text, "one two");
+}
+
+/* Without a drain: a prompt has no newline, and must be seen all the same. */
+static void test_arrives_by_itself(void **state)
+{
+	struct fixture *fixture = *state;
+	char text[16] = "";
+
+	assert_false(console_output_put(fixture->output, (const uint8_t *)"# ", 2));
+	assert_int_equal(read(fixture->reader, text, sizeof(text)), 2);
+	assert_string_equal(text, "# ");
+}
+
+/* A guest that floods: each byte arrives, in order, though ring and pipe together hold a
+ * fraction of them. */
+#define FLOOD	(4u << 20)
+
+static void *flood(void *opaque)
+{
+	struct fixture *fixture = opaque;
+	uint8_t byte;
+
+	for (uint32_t i = 0; i < FLOOD; i++) {
+		byte = i * 2654435761u >> 24;
+		if (console_output_put(fixture->output, &byte, 1))
+			console_output_wait(fixture->output);
+	}
+	console_output_drain(fixture->output);
+	return NULL;
+}
+
+static void test_flood(void **state)
+{
+	struct fixture *fixture = *state;
+	uint8_t bytes[1000];
+	pthread_t thread;
+	uint32_t at = 0;
+	ssize_t count;
+
+	assert_int_equal(pthread_create(&thread, NULL, flood, fixture), 0);
+	while (at < FLOOD) {
+		count = read(fixture->reader, bytes, sizeof(bytes));
+		assert_true(count > 0);
+		for (ssize_t i = 0; i < count; i++, at++)
+			if (bytes[i] != (uint8_t)(at * 2654435761u >> 24))
+				fail_msg("byte %u is wrong", at);
+	}
+	pthread_join(thread, NULL);
+	wait_drained(fixture);
+}
+
+/* Until the thread sits in a write() that nobody will end, and the ring is full as well. */
+static void fill(struct fixture *fixture)
+{
+	struct pollfd writable = { .fd = fixture->writer, .events = POLLOUT };
+	uint8_t bytes[1024] = { 0 };
+	bool full;
+
+	do {
+		full = console_output_put(fixture->output, bytes, sizeof(bytes));
+		sched_yield();
+	} while (!full || poll(&writable, 1, 0) == 1);
+}
+
+static void *wait_for_room(void *opaque)
+{
+	struct fixture *fixture = opaque;
+
+	console_output_wait(fixture->output);
+	return NULL;
+}
+
+static void test_release(void **state)
+{
+	struct fixture *fixture = *state;
+	pthread_t thread;
+
+	fill(fixture);
+	assert_int_equal(pthread_create(&thread, NULL, wait_for_room, fixture), 0);
+	console_output_release(fixture->output);
+	pthread_join(thread, NULL);
+}
+
+/* The teardown frees it. */
+static void test_free_while_stuck(void **state)
+{
+	fill(*state);
+}
+
+/* Who does not wait loses what does not fit, and nothing else happens. */
+static void test_overflow(void **state)
+{
+	struct fixture *fixture = *state;
+	uint8_t bytes[1024] = { 0 };
+
+	for (int i = 0; i < 1000; i++)
+		console_output_put(fixture->output, bytes, sizeof(bytes));
+	assert_true(console_output_put(fixture->output, bytes, 1));
+}
+
+static void test_reader_gone(void **state)
+{
+	struct fixture *fixture = *state;
+	uint8_t bytes[1024] = { 0 };
+
+	close(fixture->reader);
+	fixture->reader = -1;
+	for (int i = 0; i < 1000; i++)
+		if (console_output_put(fixture->output, bytes, sizeof(bytes)))
+			console_output_wait(fixture->output);
+	console_output_drain(fixture->output);
+	wait_drained(fixture);
+}
+
+/* The descriptor is somebody else's as well, and may not block. */
+static void test_nonblocking(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(fcntl(fixture->writer, F_SETFL, O_NONBLOCK), 0);
+	test_flood(state);
+}
+
+/* A pseudo-terminal drops what nobody reads, and works once somebody has opened it. */
+static void test_pty(void **state)
+{
+	struct fixture *fixture = *state;
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK), slave;
+	struct console_output *output;
+	uint8_t bytes[1024] = { 0 };
+	struct termios modes;
+	char text[16] = "";
+
+	assert_true(master >= 0 && !grantpt(master) && !unlockpt(master));
+	slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+	assert_true(slave >= 0);
+	tcgetattr(slave, &modes);
+	cfmakeraw(&modes);
+	tcsetattr(slave, TCSANOW, &modes);
+	close(slave);
+	output = console_output_new(master, true, on_drained, fixture, NULL);
+	for (int i = 0; i < 1000; i++)
+		if (console_output_put(output, bytes, sizeof(bytes)))
+			console_output_wait(output);
+	console_output_drain(output);
+	wait_drained(fixture);
+	console_output_free(output);
+
+	output = console_output_new(master, true, on_drained, fixture, NULL);
+	slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+	assert_true(slave >= 0);
+	console_output_put(output, (const uint8_t *)"hello", 5);
+	assert_int_equal(read(slave, text, sizeof(text)), 5);
+	assert_string_equal(text, "hello");
+	console_output_free(output);
+	close(slave);
+	close(master);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_arrives_by_itself, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_release, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_free_while_stuck, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_overflow, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reader_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nonblocking, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pty, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

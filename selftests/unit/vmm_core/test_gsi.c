@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core_test.h"
+
+#include "../../../vmm/chipset/chipset.h"
+#include "../../../vmm/gsi.h"
+
+/* The chips at the ends of the wires: they remember the last change. */
+static int pic_irq, pic_level, ioapic_pin, ioapic_level;
+
+void pic_set_irq(struct pic *pic, unsigned int irq, int level)
+{
+	assert_ptr_equal(pic, (struct pic *)1);
+	pic_irq = irq;
+	pic_level = level;
+}
+
+void ioapic_set_irq(struct ioapic *ioapic, unsigned int pin, int level)
+{
+	assert_ptr_equal(ioapic, (struct ioapic *)2);
+	ioapic_pin = pin;
+	ioapic_level = level;
+}
+
+static void drive(unsigned int gsi, int level)
+{
+	struct gsi_router router = { .pic = (struct pic *)1, .ioapic = (struct ioapic *)2 };
+	struct irq_line line = gsi_line(&router, gsi);
+
+	pic_irq = -1;
+	ioapic_pin = -1;
+	irq_set(&line, level);
+}
+
+static void test_isa(void **state)
+{
+	(void)state;
+	for (unsigned int irq = 1; irq < 16; irq++) {
+		drive(irq, 1);
+		assert_int_equal(ioapic_pin, irq);
+		assert_int_equal(ioapic_level, 1);
+		assert_int_equal(pic_irq, irq == IRQ_CASCADE ? -1 : (int)irq);
+		if (irq != IRQ_CASCADE)
+			assert_int_equal(pic_level, 1);
+		drive(irq, 0);
+		assert_int_equal(ioapic_level, 0);
+		if (irq != IRQ_CASCADE)
+			assert_int_equal(pic_level, 0);
+	}
+}
+
+static void test_pit(void **state)
+{
+	(void)state;
+	drive(IRQ_PIT, 1);
+	assert_int_equal(pic_irq, 0);
+	assert_int_equal(ioapic_pin, 2);
+}
+
+static void test_beyond_isa(void **state)
+{
+	(void)state;
+	for (unsigned int gsi = 16; gsi < IOAPIC_PINS; gsi++) {
+		drive(gsi, 1);
+		assert_int_equal(pic_irq, -1);
+		assert_int_equal(ioapic_pin, gsi);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_isa),
+		cmocka_unit_test(test_pit),
+		cmocka_unit_test(test_beyond_isa),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A whole machine with all its threads, above a module that plays exits from a script.
+ */
+#include "core_test.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../../../vmm/chipset/chipset.h"
+#include "../../../vmm/machine.h"
+#include "fake_kernel.h"
+
+#define COM1		0x3f8
+#define PM1A_CNT	(PM_BASE + 4)
+#define S5		(1u << 13 | PM_S5_SLEEP_TYPE << 10)
+#define POWER_OFF_EXIT	FAKE_OUT(PM1A_CNT, 2, S5)
+
+/* Stand-ins for vmm/boot: nothing is loaded, the first vCPU would start at once. */
+static gboolean boot_fails;
+
+gboolean boot_load(const struct boot_config *config, struct guest_memory *memory,
+		   struct boot_result *result, GError **error)
+{
+	(void)config;
+	(void)memory;
+	if (boot_fails)
+		g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "no kernel");
+	result->state.events.mp_state = MICA_MP_RUNNABLE;
+	return !boot_fails;
+}
+
+void boot_reset_state(struct mica_vcpu_state *state, unsigned int vcpu_id)
+{
+	memset(state, 0, sizeof(*state));
+	state->events.mp_state = vcpu_id ? MICA_MP_WAIT_SIPI : MICA_MP_RUNNABLE;
+}
+
+void cpuid_policy(const struct mica_cpuid *host, const struct mica_info *info, unsigned int id,
+		  unsigned int cpus, struct mica_cpuid *policy)
+{
+	(void)info;
+	(void)id;
+	(void)cpus;
+	*policy = *host;
+}
+
+struct fixture {
+	struct machine_config config;
+	char *path;			/* of the console's file */
+	int messages;			/* a file with what went to standard error */
+	int stderr_before;
+};
+
+static int setup(void **state)
+{
+	struct fixture *fixture = g_new0(struct fixture, 1);
+
+	close(g_file_open_tmp("mica-test-XXXXXX", &fixture->path, NULL));
+	fixture->config.name = g_strdup("test");
+	fixture->config.command_line = g_strdup("");
+	fixture->config.modules = g_array_new(FALSE, FALSE, sizeof(struct boot_module));
+	fixture->config.memory = 2 << 20;
+	fixture->config.cpus = 1;
+	fixture->config.console.kind = CONSOLE_FILE;
+	fixture->config.console.path = fixture->path;
+	fixture->messages = memfd_create("messages", MFD_CLOEXEC);
+	fixture->stderr_before = dup(STDERR_FILENO);
+	dup2(fixture->messages, STDERR_FILENO);
+	boot_fails = FALSE;
+	fake_kernel_reset();
+	*state = fixture;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *fixture = *state;
+
+	dup2(fixture->stderr_before, STDERR_FILENO);
+	close(fixture->stderr_before);
+	close(fixture->messages);
+	unlink(fixture->path);
+	g_free(fixture->path);
+	g_free(fixture->config.name);
+	g_free(fixture->config.command_line);
+	g_array_unref(fixture->config.modules);
+	g_free(fixture);
+	return 0;
+}
+
+static void assert_message(struct fixture *fixture, const char *text)
+{
+	char messages[16384] = "";
+
+	assert_true(pread(fixture->messages, messages, sizeof(messages) - 1, 0) >= 0);
+	if (!strstr(messages, text))
+		fail_msg("\"%s\" does not say \"%s\"", messages, text);
+}
+
+static void assert_no_message(struct fixture *fixture)
+{
+	assert_int_equal(lseek(fixture->messages, 0, SEEK_END), 0);
+}
+
+static void assert_console(struct fixture *fixture, const char *expected)
+{
+	g_autofree char *text = NULL;
+
+	assert_true(g_file_get_contents(fixture->path, &text, NULL, NULL));
+	assert_string_equal(text, expected);
+}
+
+static enum machine_end run(struct fixture *fixture, uint32_t *value)
+{
+	g_autoptr(GError) error = NULL;
+	struct machine *machine = machine_new(&fixture->config, &error);
+	enum machine_end end;
+
+	assert_non_null(machine);
+	end = machine_run(machine, value);
+	machine_free(machine);
+	return end;
+}
+
+static enum machine_end play(struct fixture *fixture, const struct fake_exit *script,
+			     size_t length, uint32_t *value)
+{
+	fake_kernel.script = script;
+	fake_kernel.length = length;
+	return run(fixture, value);
+}
+
+static void test_power_off(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct fake_exit script[] = {
+		FAKE_OUT(COM1, 1, 'm'), FAKE_OUT(COM1, 1, 'i'), FAKE_OUT(COM1, 1, 'c'),
+		FAKE_OUT(COM1, 1, 'a'), FAKE_OUT(COM1, 1, '\n'), POWER_OFF_EXIT,
+	};
+	uint32_t value;
+
+	assert_int_equal(play(fixture, script, G_N_ELEMENTS(script), &value), MACHINE_OFF);
+	assert_console(fixture, "mica\n");
+	assert_no_message(fixture);
+}
+
+static void test_reset(void **state)
+{
+	const struct fake_exit script[] = { FAKE_OUT(RESET_PORT, 1, 6), POWER_OFF_EXIT };
+	uint32_t value;
+
+	assert_int_equal(play(*state, script, G_N_ELEMENTS(script), &value), MACHINE_RESET);
+	assert_no_message(*state);
+}
+
+static void test_debug_exit(void **state)
+{
+	const struct fake_exit script[] = { FAKE_OUT(DEBUG_EXIT_PORT, 4, 0x2a) };
+	uint32_t value;
+
+	assert_int_equal(play(*state, script, G_N_ELEMENTS(script), &value), MACHINE_DEBUG_EXIT);
+	assert_int_equal(value, 0x2a);
+}
+
+/* Nobody is at that port.  The answer is looked at when the vCPU runs again. */
+static void test_in(void **state)
+{
+	const struct fake_exit script[] = {
+		FAKE_IN(0x5678, 2),
+		{ .reason = MICA_EXIT_INTERRUPTED, .number = EINTR },
+		POWER_OFF_EXIT,
+	};
+	uint32_t value;
+
+	assert_int_equal(play(*state, script, G_N_ELEMENTS(script), &value), MACHINE_OFF);
+	assert_int_equal(fake_kernel.last_in, 0xffff);
+}
+
+/* Ends that the user is told about, each in words of its own. */
+static void assert_end(void **state, struct fake_exit entry, enum machine_end expected,
+		       const char *message)
+{
+	uint32_t value;
+
+	assert_int_equal(play(*state, &entry, 1, &value), expected);
+	assert_message(*state, message);
+}
+
+static void test_triple_fault(void **state)
+{
+	assert_end(state, (struct fake_exit){ .reason = MICA_EXIT_SHUTDOWN }, MACHINE_CRASH,
+		   "mica: guest test, vCPU 0: crashed with a triple fault");
+}
+
+static void test_fail_entry(void **state)
+{
+	struct fake_exit entry = {
+		.reason = MICA_EXIT_FAIL_ENTRY,
+		.fail = { .name = "GUEST_CR0", .expected = 0x21, .found = 0x20 },
+	};
+
+	assert_end(state, entry, MACHINE_CRASH, "GUEST_CR0 is 0x20, expected 0x21");
+	assert_message(*state, "  rip              0000000000000000");
+	assert_message(*state, "  kernel_gs_base   ");
+	assert_message(*state, "  ldtr             base 0000000000000000 limit ");
+}
+
+static void test_internal_error(void **state)
+{
+	struct fake_exit entry = {
+		.reason = MICA_EXIT_INTERNAL_ERROR,
+		.fail = { .name = "EXIT 99", .hw_reason = 99 },
+	};
+
+	assert_end(state, entry, MACHINE_CRASH, "EXIT 99 (reason 0x63");
+}
+
+static void test_host_state(void **state)
+{
+	struct fake_exit entry = {
+		.reason = MICA_EXIT_HOST_STATE,
+		.fail = { .name = "MSR_LSTAR", .expected = 1, .found = 2 },
+	};
+
+	assert_end(state, entry, MACHINE_ERROR, "the host's MSR_LSTAR was 0x1");
+}
+
+static void test_memory_fault(void **state)
+{
+	struct fake_exit entry = {
+		.reason = MICA_EXIT_MEMORY_FAULT, .mmio = { .gpa = 0x1000, .error = -EHWPOISON },
+	};
+
+	assert_end(state, entry, MACHINE_ERROR, g_strerror(EHWPOISON));
+}
+
+static void test_unknown_exit(void **state)
+{
+	assert_end(state, (struct fake_exit){ .reason = 4711 }, MACHINE_ERROR, "exit 4711");
+}
+
+static void test_run_fails(void **state)
+{
+	assert_end(state, (struct fake_exit){ .number = EIO }, MACHINE_ERROR, "vCPU 0 cannot run");
+}
+
+static void test_bad_state(void **state)
+{
+	struct fake_exit entry = { .number = EINVAL, .fail = { .name = "cr4" } };
+
+	assert_end(state, entry, MACHINE_ERROR, "refuses the field 'cr4'");
+}
+
+/* Without an interrupt pending the PIC answers with its spurious one. */
+static void test_extint(void **state)
+{
+	const struct fake_exit script[] = { { .reason = MICA_EXIT_EXTINT }, POWER_OFF_EXIT };
+	uint32_t value;
+
+	assert_int_equal(play(*state, script, G_N_ELEMENTS(script), &value), MACHINE_OFF);
+	assert_int_equal(fake_kernel.extint_vector & 0x107, MICA_EXTINT_VALID | 7);
+}
+
+static void test_virtual_wire(void **state)
+{
+	const struct fake_exit script[] = { POWER_OFF_EXIT };
+	uint32_t value;
+
+	play(*state, script, G_N_ELEMENTS(script), &value);
+	assert_int_equal(fake_kernel.apic.regs[0x0f], 0x1ff);
+	assert_int_equal(fake_kernel.apic.regs[0x35], 0x700);
+	assert_int_equal(fake_kernel.apic.regs[0x36], 0x400);
+}
+
+/* More than the console's ring holds: the vCPU waits, and all of it is in the file. */
+static void test_flood(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fake_exit script[] = { FAKE_OUT(COM1, 1, 'x'), POWER_OFF_EXIT };
+	g_autofree char *expected = g_strnfill(500000, 'x');
+	uint32_t value;
+
+	script[0].repeat = 500000;
+	assert_int_equal(play(fixture, script, G_N_ELEMENTS(script), &value), MACHINE_OFF);
+	assert_console(fixture, expected);
+	assert_no_message(fixture);
+}
+
+static void *send_signal(void *opaque)
+{
+	eventfd_t count;
+
+	eventfd_read(fake_kernel.running, &count);
+	kill(getpid(), GPOINTER_TO_INT(opaque));
+	return NULL;
+}
+
+/* The guest sleeps, with several vCPUs; each of the signals ends it. */
+static void test_signals(void **state)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct fixture *fixture = *state;
+	pthread_t thread;
+	uint32_t value;
+
+	fixture->config.cpus = 4;
+	for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
+		g_autoptr(GError) error = NULL;
+		struct machine *machine;
+
+		fake_kernel_reset();
+		/* The machine first: it blocks the signals for the threads that follow. */
+		machine = machine_new(&fixture->config, &error);
+		assert_non_null(machine);
+		assert_int_equal(fake_kernel.mp_state[0], MICA_MP_RUNNABLE);
+		assert_int_equal(fake_kernel.mp_state[1], MICA_MP_WAIT_SIPI);
+		assert_int_equal(fake_kernel.mp_state[3], MICA_MP_WAIT_SIPI);
+		pthread_create(&thread, NULL, send_signal, GINT_TO_POINTER(numbers[i]));
+		assert_int_equal(machine_run(machine, &value), MACHINE_SIGNAL);
+		assert_int_equal(value, numbers[i]);
+		pthread_join(thread, NULL);
+		machine_free(machine);
+	}
+}
+
+static void test_ignored_signal(void **state)
+{
+	struct fixture *fixture = *state;
+	g_autoptr(GError) error = NULL;
+	struct machine *machine;
+	pthread_t thread;
+	uint32_t value;
+
+	signal(SIGHUP, SIG_IGN);
+	machine = machine_new(&fixture->config, &error);
+	assert_non_null(machine);
+	kill(getpid(), SIGHUP);
+	pthread_create(&thread, NULL, send_signal, GINT_TO_POINTER(SIGTERM));
+	assert_int_equal(machine_run(machine, &value), MACHINE_SIGNAL);
+	assert_int_equal(value, SIGTERM);
+	pthread_join(thread, NULL);
+	machine_free(machine);
+	signal(SIGHUP, SIG_DFL);
+}
+
+static unsigned int open_descriptors(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	unsigned int count = 0;
+
+	while (readdir(folder))
+		count++;
+	closedir(folder);
+	return count;
+}
+
+/* Each ioctl in turn fails: an error in words, nothing left open. */
+static void test_half_made(void **state)
+{
+	struct fixture *fixture = *state;
+	GError *error = NULL;
+	struct machine *machine;
+	unsigned int fail_at = 0;
+	unsigned int before;
+
+	fixture->config.cpus = 2;
+	for (;;) {
+		fake_kernel_reset();
+		fake_kernel.fail_at = ++fail_at;
+		before = open_descriptors();
+		machine = machine_new(&fixture->config, &error);
+		if (machine)
+			break;
+		assert_error_says(&error, g_strerror(ENOMEM));
+		/* The fake keeps its vCPUs' pages, but no descriptors. */
+		assert_int_equal(open_descriptors(), before);
+	}
+	assert_int_equal(fail_at, fake_kernel.ioctls + 1);
+	assert_true(fail_at > 10);
+	machine_free(machine);
+	assert_int_equal(open_descriptors(), before);
+}
+
+static void test_no_kernel(void **state)
+{
+	struct fixture *fixture = *state;
+	GError *error = NULL;
+
+	boot_fails = TRUE;
+	assert_null(machine_new(&fixture->config, &error));
+	assert_error_says(&error, "no kernel");
+}
+
+static void assert_not_made(struct fixture *fixture, const char *message)
+{
+	GError *error = NULL;
+
+	assert_null(machine_new(&fixture->config, &error));
+	assert_error_says(&error, message);
+}
+
+static void test_refusals(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fake_kernel.api_version = MICA_API_VERSION + 1;
+	assert_not_made(fixture, "install both from one release");
+	fake_kernel.api_version = MICA_API_VERSION;
+
+	fake_kernel.max_vcpus = 2;
+	fixture->config.cpus = 3;
+	assert_not_made(fixture, "--cpus 3: the loaded module has at most 2");
+	fixture->config.cpus = 1;
+
+	fixture->config.memory = 1ull << 40;
+	assert_not_made(fixture, "(40 bits)");
+	fixture->config.memory = (1ull << 40) - (1ull << 30);
+	assert_not_made(fixture, "more than this host has");
+	fixture->config.memory = 2 << 20;
+
+	fixture->config.console.path = (char *)"/nowhere/to/be/found";
+	assert_not_made(fixture, "cannot write the console's file '/nowhere/to/be/found'");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_power_off, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reset, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_debug_exit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_in, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_triple_fault, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fail_entry, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_internal_error, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_host_state, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_memory_fault, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unknown_exit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_run_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bad_state, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_extint, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_virtual_wire, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_signals, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ignored_signal, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_half_made, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_kernel, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

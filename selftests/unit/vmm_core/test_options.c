@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core_test.h"
+
+#include "../../../vmm/cli/options.h"
+#include "../../../vmm/cli/run_options.h"
+#include "../../../vmm/error.h"
+#include "../../../vmm/exit_status.h"
+
+#define MIB	(1ull << 20)
+
+/* Parses `mica run` with the words of `line`, which are separated by '|'. */
+static gboolean parse(const char *line, struct machine_config *config, GError **error)
+{
+	g_autofree char *whole = g_strconcat("run|", line, NULL);
+	g_auto(GStrv) words = g_strsplit(whole, "|", -1);
+
+	return run_options_parse(g_strv_length(words), words, config, error);
+}
+
+static void assert_refused(const char *line, const char *message)
+{
+	struct machine_config config;
+	GError *error = NULL;
+
+	assert_false(parse(line, &config, &error));
+	assert_true(g_error_matches(error, VMM_ERROR, VMM_ERROR_USAGE));
+	assert_error_says(&error, message);
+	run_options_clear(&config);
+}
+
+static void test_sizes(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t bytes;
+	} good[] = {
+		{ "0", 0 }, { "4096", 4096 }, { "1k", 1024 }, { "512M", 512 * MIB },
+		{ "512m", 512 * MIB }, { "3G", 3072 * MIB }, { "1T", MIB * MIB },
+		{ "18446744073709551615", UINT64_MAX },
+		{ "16777215T", 16777215 * MIB * MIB }, { "0000000000000000000000000000001K", 1024 },
+	};
+	static const char *const bad[] = {
+		"", "M", "-1", "+1", " 1", "1 ", "1MB", "1MM", "0x10", "1.5G", "1Q", "M1",
+	};
+	static const char *const large[] = {
+		"16777216T", "17179869184G", "18446744073709551615K",
+	};
+	GError *error = NULL;
+	uint64_t bytes;
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(good); i++) {
+		assert_true(cli_parse_size(good[i].text, &bytes, &error));
+		assert_true(bytes == good[i].bytes);
+	}
+	for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+		assert_false(cli_parse_size(bad[i], &bytes, &error));
+		assert_error_says(&error, "is not a size");
+	}
+	for (size_t i = 0; i < G_N_ELEMENTS(large); i++) {
+		assert_false(cli_parse_size(large[i], &bytes, &error));
+		assert_error_says(&error, "too large");
+	}
+	assert_false(cli_parse_size("18446744073709551616", &bytes, &error));
+	assert_error_says(&error, "is not a size");
+}
+
+static void test_numbers(void **state)
+{
+	static const char *const bad[] = {
+		"", "0", "65", "-1", "1x", "4294967297", "18446744073709551617", "1K",
+	};
+	GError *error = NULL;
+	unsigned int number;
+
+	(void)state;
+	assert_true(cli_parse_number("1", 1, 64, &number, &error));
+	assert_int_equal(number, 1);
+	assert_true(cli_parse_number("64", 1, 64, &number, &error));
+	assert_int_equal(number, 64);
+	for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+		assert_false(cli_parse_number(bad[i], 1, 64, &number, &error));
+		assert_error_says(&error, "is not a number from 1 to 64");
+	}
+}
+
+static void test_defaults(void **state)
+{
+	struct machine_config config;
+	GError *error = NULL;
+
+	(void)state;
+	assert_true(parse("--kernel|vmlinuz", &config, &error));
+	assert_string_equal(config.kernel, "vmlinuz");
+	assert_string_equal(config.command_line, "");
+	assert_int_equal(config.modules->len, 0);
+	assert_true(config.memory == 512 * MIB);
+	assert_int_equal(config.cpus, 1);
+	assert_int_equal(config.console.kind, CONSOLE_STDIO);
+	assert_true(g_str_has_prefix(config.name, "mica-"));
+	assert_int_equal(config.vm_flags, 0);
+	run_options_clear(&config);
+}
+
+static void test_all(void **state)
+{
+	const struct boot_module *modules;
+	struct machine_config config;
+	GError *error = NULL;
+
+	(void)state;
+	assert_true(parse("--kernel=a=b|--append|console=ttyS0|--append=quiet|--memory|2G|--cpus=4|"
+			  "--name|web-1.test|--console=file:/tmp/x|--initrd|one|--initrd|two,a,b|"
+			  "--initrd=th,,ree,|--stats|--check-host", &config, &error));
+	assert_string_equal(config.kernel, "a=b");
+	assert_string_equal(config.command_line, "console=ttyS0 quiet");
+	assert_true(config.memory == 2048 * MIB);
+	assert_int_equal(config.cpus, 4);
+	assert_string_equal(config.name, "web-1.test");
+	assert_int_equal(config.console.kind, CONSOLE_FILE);
+	assert_string_equal(config.console.path, "/tmp/x");
+	assert_int_equal(config.modules->len, 3);
+	modules = (const struct boot_module *)(void *)config.modules->data;
+	assert_string_equal(modules[0].path, "one");
+	assert_null(modules[0].arguments);
+	assert_string_equal(modules[1].path, "two");
+	assert_string_equal(modules[1].arguments, "a,b");
+	assert_string_equal(modules[2].path, "th,ree");
+	assert_string_equal(modules[2].arguments, "");
+	assert_true(config.stats);
+	assert_int_equal(config.vm_flags, MICA_VM_CHECK_HOST);
+	run_options_clear(&config);
+}
+
+/* Of an option that is there twice the last one counts. */
+static void test_repeated(void **state)
+{
+	struct machine_config config;
+	GError *error = NULL;
+
+	(void)state;
+	assert_true(parse("--kernel|a|--kernel|b|--name|c|--name|d|--console|file:e|--console|pty",
+			  &config, &error));
+	assert_string_equal(config.kernel, "b");
+	assert_string_equal(config.name, "d");
+	assert_int_equal(config.console.kind, CONSOLE_PTY);
+	assert_null(config.console.path);
+	run_options_clear(&config);
+}
+
+static void test_refusals(void **state)
+{
+	(void)state;
+	assert_refused("--append|x", "--kernel FILE is missing");
+	assert_refused("--kernel", "'--kernel' needs a value");
+	assert_refused("--kernel|", "--kernel: the file's name is empty");
+	assert_refused("--kern|x", "unknown option '--kern'");
+	assert_refused("--frobnicate=1|x", "unknown option '--frobnicate'");
+	assert_refused("--", "unknown option '--'");
+	assert_refused("vmlinuz", "'vmlinuz' is not an option");
+	assert_refused("-k|x", "'-k' is not an option");
+	assert_refused("--stats=yes", "'--stats' takes no value");
+	assert_refused("--memory|512", "--memory: '512' is a number of bytes: 512M for MiB");
+	assert_refused("--memory|1M", "--memory: '1M' is not a multiple of 2M");
+	assert_refused("--memory|2049K", "not a multiple of 2M");
+	assert_refused("--memory|99999999T", "too large");
+	assert_refused("--memory|lots", "is not a size");
+	assert_refused("--cpus|0", "--cpus: '0' is not a number from 1 to 64");
+	assert_refused("--cpus|65", "is not a number from 1 to 64");
+	assert_refused("--name|", "is not a name");
+	assert_refused("--name|-x", "is not a name");
+	assert_refused("--name|a/b", "is not a name");
+	assert_refused("--name|aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		       "is not a name");
+	assert_refused("--console|tty", "'tty' is none of stdio, pty, file:PATH");
+	assert_refused("--console|file:", "--console: the file's name is empty");
+	assert_refused("--initrd|,x", "--initrd: the file's name is empty");
+}
+
+static void test_help(void **state)
+{
+	char run[] = "run", kernel[] = "--kernel", help[] = "--help", h[] = "-h";
+	char *with[] = { run, kernel, help }, *brief[] = { run, h }, *without[] = { run, kernel };
+	g_autofree char *text = run_options_help();
+
+	(void)state;
+	assert_true(cli_wants_help(3, with));
+	assert_true(cli_wants_help(2, brief));
+	assert_false(cli_wants_help(2, without));
+	assert_non_null(strstr(text, "  --kernel FILE           the guest's kernel"));
+	assert_non_null(strstr(text, "  --initrd FILE[,ARGS]    "));
+	assert_non_null(strstr(text, "  --stats "));
+}
+
+/* Numbers that scripts depend on. */
+static void test_exit_status(void **state)
+{
+	(void)state;
+	assert_int_equal(EXIT_STATUS_OK, 0);
+	assert_int_equal(EXIT_STATUS_USAGE, 2);
+	assert_int_equal(EXIT_STATUS_ERROR, 4);
+	assert_int_equal(EXIT_STATUS_CRASH, 6);
+	assert_int_equal(EXIT_STATUS_RESET, 8);
+	assert_int_equal(EXIT_STATUS_LEFT, 10);
+	assert_int_equal(exit_status_debug(0), 1);
+	assert_int_equal(exit_status_debug(1), 3);
+	assert_int_equal(exit_status_debug(0x10), 33);
+	assert_int_equal(exit_status_debug(0x7f), 255);
+	assert_int_equal(exit_status_debug(0x80), 1);
+	assert_int_equal(exit_status_debug(0xffffffff), 255);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_all),
+		cmocka_unit_test(test_repeated),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_help),
+		cmocka_unit_test(test_exit_status),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
