@@ -406,7 +406,7 @@ u64 mica_apic_get_cr8(struct mica_apic *apic)
 
 void mica_apic_set_cr8(struct mica_apic *apic, u64 cr8)
 {
-	write_tpr(apic, (cr8 & 15) << 4);
+	write_tpr(apic, cr8 << 4);
 }
 
 /* ------------------------------------------------------------ MSRs */

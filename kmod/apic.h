@@ -103,11 +103,11 @@ void mica_apic_write(struct mica_apic *apic, u32 offset, u32 value);
  * Emulation", trap-like): the effects of mica_apic_write().  Only for the offsets that the
  * CPU virtualizes; the APIC id is put back.
  *
- * A CPU that reads the page itself must not be given the reads of PPR (0xa0), LINT0 and
- * LINT1 in level mode (0x350, 0x360: remote IRR), the current count (0x390) or, in x2APIC
- * mode, ICR (whose high half is kept at 0x310): mica_apic_read() and mica_apic_msr_read()
- * compute these.  PPR in the page is right after all that this file sees, but not after the
- * CPU itself changed TPR.
+ * Where the CPU reads the page itself it must not be given the current count (0x390), PPR
+ * (0xa0; right after all that this file sees, but not after the CPU itself changed TPR) and,
+ * in x2APIC mode, ICR (whose high half is kept at 0x310): mica_apic_read() and
+ * mica_apic_msr_read() compute these, and the remote IRR of LINT0, which a CPU that reads the
+ * page itself always finds clear.
  */
 void mica_apic_written(struct mica_apic *apic, u32 offset);
 /*

@@ -99,8 +99,6 @@ static bool matches_xapic_logical(const struct mica_apic *apic, u32 dest)
 {
 	u32 mine = mica_apic_reg(apic, APIC_LDR) >> 24;
 
-	if (dest > 0xff)
-		return false;
 	if (dest == 0xff)
 		return true;
 	switch (mica_apic_reg(apic, APIC_DFR) >> 28) {
@@ -122,7 +120,7 @@ static bool matches_x2apic_logical(const struct mica_apic *apic, u32 dest)
 
 struct destination {
 	struct mica_vcpu *source;
-	u32 everybody;		/* the value of dest that means so */
+	u32 everybody;		/* the value of dest that means so: ~0u or, 8 bits wide, 0xff */
 };
 
 static bool matches(const struct mica_vcpu *vcpu, const struct mica_irq *irq,
@@ -136,9 +134,11 @@ static bool matches(const struct mica_vcpu *vcpu, const struct mica_irq *irq,
 		return irq->shorthand == 2 || vcpu != from->source;
 	if (!irq->logical)
 		return irq->dest == vcpu->id || irq->dest == from->everybody;
+	if (from->everybody == ~0u && irq->dest == ~0u)
+		return true;
 	if (mica_apic_is_x2(apic))
-		return matches_x2apic_logical(apic, irq->dest) || irq->dest == ~0u;
-	return matches_xapic_logical(apic, irq->dest) || irq->dest == ~0u;
+		return matches_x2apic_logical(apic, irq->dest);
+	return from->everybody == 0xff && matches_xapic_logical(apic, irq->dest);
 }
 
 /* Processor priority class of a vCPU that may be running. */
@@ -149,13 +149,29 @@ static u32 priority_class(const struct mica_vcpu *vcpu)
 	return mica_apic_ppr(mica_apic_reg(apic, APIC_TASKPRI), READ_ONCE(apic->isrv)) >> 4;
 }
 
+/* Ids of the vCPUs that may be meant.  The cluster of an x2APIC's logical destination is
+ * one of 16 consecutive ids; vCPUs in xAPIC mode are not reached by it. */
+static u64 candidates(const struct mica_irq *irq, const struct destination *from)
+{
+	u32 cluster = irq->dest >> 16;
+
+	BUILD_BUG_ON(MICA_MAX_VCPUS > 64);
+	if (irq->shorthand || !irq->logical || from->everybody != ~0u || irq->dest == ~0u)
+		return ~0ull;
+	return cluster < 4 ? (u64)(irq->dest & 0xffff) << (cluster * 16) : 0;
+}
+
 static int deliver_lowest(struct mica_vm *vm, const struct mica_irq *irq,
 			  const struct destination *from)
 {
-	unsigned int i, left = READ_ONCE(vm->vcpu_count);
+	u64 ids = candidates(irq, from);
+	unsigned int left = READ_ONCE(vm->vcpu_count);
 	struct mica_vcpu *vcpu, *best = NULL;
 
-	mica_for_each_vcpu(vm, vcpu, i) {
+	for (; ids; ids &= ids - 1) {
+		vcpu = mica_vm_vcpu(vm, __ffs(ids));
+		if (!vcpu)
+			continue;
 		if (matches(vcpu, irq, from) && mica_apic_software_enabled(&vcpu->apic) &&
 		    (!best || priority_class(vcpu) < priority_class(best)))
 			best = vcpu;
@@ -168,11 +184,15 @@ static int deliver_lowest(struct mica_vm *vm, const struct mica_irq *irq,
 static int deliver_all(struct mica_vm *vm, const struct mica_irq *irq,
 		       const struct destination *from)
 {
-	unsigned int i, left = READ_ONCE(vm->vcpu_count);
+	u64 ids = candidates(irq, from);
+	unsigned int left = READ_ONCE(vm->vcpu_count);
 	struct mica_vcpu *vcpu;
 	int count = 0;
 
-	mica_for_each_vcpu(vm, vcpu, i) {
+	for (; ids; ids &= ids - 1) {
+		vcpu = mica_vm_vcpu(vm, __ffs(ids));
+		if (!vcpu)
+			continue;
 		if (matches(vcpu, irq, from))
 			count += accept(vcpu, irq, vcpu != from->source);
 		if (!--left)
@@ -214,13 +234,11 @@ static bool icr_is_valid(u32 low)
 	switch (low & APIC_MODE_MASK) {
 	case APIC_DM_FIXED:
 		return true;
-	case APIC_DM_REMRD:
-	case APIC_DM_EXTINT:
-		return false;
 	case APIC_DM_INIT:
 		/* "INIT level de-assert" does nothing on these CPUs. */
 		if ((low & (APIC_INT_LEVELTRIG | APIC_INT_ASSERT)) == APIC_INT_LEVELTRIG)
 			return false;
+		break;
 	}
 	return !(low & ICR_SHORTHAND) || (low & ICR_SHORTHAND) == APIC_DEST_ALLBUT;
 }
@@ -245,6 +263,12 @@ void mica_apic_send(struct mica_apic *apic, u32 low, u32 dest)
 		.shorthand = (low & ICR_SHORTHAND) >> 18,
 	};
 
+	/* The most frequent one. */
+	if ((low & (ICR_SHORTHAND | APIC_MODE_MASK)) == (APIC_DEST_SELF | APIC_DM_FIXED) &&
+	    irq.vector >= APIC_FIRST_VECTOR && mica_apic_software_enabled(apic)) {
+		mica_apic_accept_fixed(apic, irq.vector, false, false);
+		return;
+	}
 	if (!icr_is_valid(low))
 		return;
 	if (unlikely(icr_has_illegal_vector(low)))

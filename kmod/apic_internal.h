@@ -52,12 +52,13 @@ static inline unsigned long *mica_apic_bits(const struct mica_apic *apic, u32 ba
 	return apic->regs + base;
 }
 
-/* Highest vector in IRR or ISR, 0: none. */
+/* Highest vector in IRR or ISR, 0: none.  Several times per interrupt: without a loop. */
 static inline u32 mica_apic_highest(const struct mica_apic *apic, u32 base)
 {
 	u32 word;
 	int i;
 
+#pragma GCC unroll 8
 	for (i = 7; i >= 0; i--) {
 		word = mica_apic_reg(apic, base + i * 16);
 		if (word)

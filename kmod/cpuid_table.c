@@ -511,7 +511,7 @@ void mica_cpuid_allowed(const struct cpuid_leaf *leaf, u32 subleaf, u32 allowed[
 
 /* ------------------------------------------------------------ MICA_GET_CPUID */
 
-static int list_entry(struct mica_cpuid *cpuid, const struct cpuid_leaf *leaf, u32 subleaf)
+static int add_entry(struct mica_cpuid *cpuid, const struct cpuid_leaf *leaf, u32 subleaf)
 {
 	struct mica_cpuid_entry *entry = &cpuid->entries[cpuid->count];
 	u32 regs[CPUID_REGS];
@@ -546,6 +546,6 @@ int mica_cpuid_supported(struct mica_cpuid *cpuid)
 	memset(cpuid, 0, sizeof(*cpuid));
 	for (leaf = leaves; leaf < leaves + ARRAY_SIZE(leaves) && !error; leaf++)
 		for (subleaf = leaf->first; subleaf <= leaf->last && !error; subleaf++)
-			error = list_entry(cpuid, leaf, subleaf);
+			error = add_entry(cpuid, leaf, subleaf);
 	return error;
 }

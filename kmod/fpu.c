@@ -8,12 +8,12 @@
  * tasks or handled apart (XCR0, IA32_XSS, PKRU), is the guest's only from mica_fpu_enter() to
  * mica_fpu_leave(), with interrupts off: in there nobody may use XSAVE.
  */
-#include <asm/fpu/xcr.h>
-#include <asm/pkru.h>
-
 #include "backend.h"
 #include "vcpu.h"
 #include "xsave.h"
+
+#include <asm/fpu/xcr.h>
+#include <asm/pkru.h>
 
 /* vcpu->fpu_in_cpu */
 #define MICA_FPU_ENTERED	BIT(0)	/* between enter() and leave() */
@@ -34,10 +34,6 @@ int mica_fpu_setup(void)
 {
 	u64 present;
 
-	if (!boot_cpu_has(X86_FEATURE_FXSR)) {
-		pr_err("mica: this CPU has no FXSAVE\n");
-		return -EOPNOTSUPP;
-	}
 	if (!boot_cpu_has(X86_FEATURE_XSAVE))
 		return 0;
 	host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
@@ -46,14 +42,9 @@ int mica_fpu_setup(void)
 	present = host_xcr0 & GUEST_XCR0;
 	if (!boot_cpu_has(X86_FEATURE_OSPKE))
 		present &= ~(u64)XFEATURE_MASK_PKRU;
-	if (!mica_xcr0_valid(present))
-		present &= XFEATURE_MASK_FPSSE;
 	mica_xsave_setup(present | mica_backend->xss);
-	if (mica_xsave_size(present) > MICA_XSAVE_SIZE) {
-		pr_err("mica: XSAVE images of %u bytes are larger than Mica knows: boot with clearcpuid=avx512f\n",
-		       mica_xsave_size(present));
-		return -EOPNOTSUPP;
-	}
+	if (!mica_xcr0_valid(present) || mica_xsave_size(present) > MICA_XSAVE_SIZE)
+		present &= XFEATURE_MASK_FPSSE;
 	guest_xcr0 = present;
 	return 0;
 }
@@ -207,17 +198,33 @@ static u64 image_components(const struct mica_vcpu *vcpu)
 	return vcpu->features.xcr0 | XFEATURE_MASK_FPSSE;
 }
 
+static void set_component(u8 *image, u64 component, bool in_use)
+{
+	u64 bv = image_u64(image, IMAGE_XSTATE_BV) & ~component;
+
+	set_image_u64(image, IMAGE_XSTATE_BV, in_use ? bv | component : bv);
+}
+
+/* XSAVE and XSAVEOPT, unlike XSAVEC and XSAVES, may call SSE unused although MXCSR is not
+ * 1F80h (SDM volume 1, "Operation of XSAVE"): the kernel's copy has lost it then. */
+static void put_mxcsr(const struct mica_vcpu *vcpu, u8 *image)
+{
+	const struct xregs_state *regs = &vcpu->fpu.fpstate->regs.xsave;
+
+	if (!host_xcr0 || (regs->header.xcomp_bv & XCOMP_BV_COMPACTED_FORMAT) ||
+	    regs->i387.mxcsr == MXCSR_DEFAULT)
+		return;
+	memcpy(image + IMAGE_MXCSR, &regs->i387.mxcsr, sizeof(regs->i387.mxcsr));
+	set_component(image, XFEATURE_MASK_SSE, true);
+}
+
 /* The kernel's idea of PKRU in a guest's image differs from release to release: it is put in
  * and taken out here. */
 static void put_pkru(const struct mica_vcpu *vcpu, u8 *image)
 {
-	u64 bv = image_u64(image, IMAGE_XSTATE_BV) & ~(u64)XFEATURE_MASK_PKRU;
-
 	if (!(image_components(vcpu) & XFEATURE_MASK_PKRU))
 		return;
-	if (vcpu->pkru)
-		bv |= XFEATURE_MASK_PKRU;
-	set_image_u64(image, IMAGE_XSTATE_BV, bv);
+	set_component(image, XFEATURE_MASK_PKRU, vcpu->pkru);
 	set_image_u64(image, mica_xsave_offset(XFEATURE_PKRU), vcpu->pkru);
 }
 
@@ -236,12 +243,14 @@ int mica_fpu_get(struct mica_vcpu *vcpu, struct mica_xsave *xsave)
 	memset(xsave, 0, sizeof(*xsave));
 	fpu_copy_guest_fpstate_to_uabi(&vcpu->fpu, xsave->data, size, components, vcpu->pkru);
 	memset(xsave->data + IMAGE_SOFTWARE, 0, XSAVE_LEGACY_SIZE - IMAGE_SOFTWARE);
+	put_mxcsr(vcpu, xsave->data);
 	put_pkru(vcpu, xsave->data);
 	xsave->size = size;
 	return 0;
 }
 
-/* SDM volume 1, "Operation of XRSTOR", standard form: what would raise #GP. */
+/* SDM volume 1, "Operation of XRSTOR", standard form: what would raise #GP.  The kernel
+ * knows which of the low bits of MXCSR this CPU has. */
 static bool image_ok(const struct mica_vcpu *vcpu, const struct mica_xsave *xsave)
 {
 	u64 bv = image_u64(xsave->data, IMAGE_XSTATE_BV);
@@ -254,7 +263,7 @@ static bool image_ok(const struct mica_vcpu *vcpu, const struct mica_xsave *xsav
 	for (offset = IMAGE_XCOMP_BV; offset < XSAVE_MIN_SIZE; offset += sizeof(u64))
 		if (image_u64(xsave->data, offset))
 			return false;
-	return !((u32)image_u64(xsave->data, IMAGE_MXCSR) & ~mxcsr_feature_mask);
+	return !((u32)image_u64(xsave->data, IMAGE_MXCSR) >> 16);
 }
 
 int mica_fpu_set(struct mica_vcpu *vcpu, const struct mica_xsave *xsave)

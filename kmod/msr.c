@@ -4,8 +4,6 @@
  * hold and what may be written.  All others give #GP both ways, as on a CPU that lacks them.
  * Names: SDM volume 4, "Architectural MSRs", and AMD's for those that only AMD has.
  */
-#include <linux/nospec.h>
-
 #include "backend.h"
 #include "vcpu.h"
 

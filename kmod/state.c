@@ -99,6 +99,19 @@ static void set_msrs(struct mica_vcpu *vcpu, const struct mica_vcpu_state *state
 	mica_apic_msr_write(&vcpu->apic, MSR_IA32_TSC_DEADLINE, msrs->tsc_deadline);
 }
 
+/* In place of a vector: an INIT does not touch the SIPI that may already follow it.  User
+ * space cannot give this value, its check refuses it. */
+#define SIPI_KEEP	(MICA_SIPI_NONE + 1)
+
+static void set_sipi(struct mica_vcpu *vcpu, u64 vector)
+{
+	if (vector == SIPI_KEEP)
+		return;
+	WRITE_ONCE(vcpu->sipi_vector, vector);
+	if (vector != MICA_SIPI_NONE)
+		mica_vcpu_request(vcpu, MICA_REQ_SIPI);
+}
+
 static void set_events(struct mica_vcpu *vcpu, const struct mica_vcpu_state *state)
 {
 	const struct mica_state_events *events = &state->events;
@@ -111,9 +124,7 @@ static void set_events(struct mica_vcpu *vcpu, const struct mica_vcpu_state *sta
 	vcpu->injecting_error = events->injecting_error;
 	vcpu->injecting_length = events->injecting_length;
 	atomic_set(&vcpu->nmi_pending, events->nmi_pending);
-	WRITE_ONCE(vcpu->sipi_vector, events->sipi_vector);
-	if (events->sipi_vector != MICA_SIPI_NONE)
-		mica_vcpu_request(vcpu, MICA_REQ_SIPI);
+	set_sipi(vcpu, events->sipi_vector);
 	if (events->init_pending)
 		mica_vcpu_request(vcpu, MICA_REQ_INIT);
 	mica_vcpu_request(vcpu, MICA_REQ_EVENT);
@@ -230,7 +241,7 @@ void mica_state_reset(struct mica_vcpu *vcpu, bool init)
 	}
 	state->msrs.efer = 0;
 	state->events.mp_state = vcpu->id ? MICA_MP_WAIT_SIPI : MICA_MP_RUNNABLE;
-	state->events.sipi_vector = MICA_SIPI_NONE;
+	state->events.sipi_vector = init ? SIPI_KEEP : MICA_SIPI_NONE;
 	set_all(vcpu, MICA_STATE_ALL, state);
 }
 

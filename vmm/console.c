@@ -18,6 +18,7 @@
 
 #define PENDING_SIZE	4096u
 #define READ_SIZE	256u
+#define FOREGROUND_MS	500
 
 /*
  * How a descriptor is waited for.  libuv makes what it polls non-blocking, and with standard
@@ -34,8 +35,10 @@ enum console_input {
 
 struct console {
 	uv_async_t async;	/* from other threads: the UART has room, or output is drained */
+	uv_timer_t foreground;	/* looks whether a background job was brought to the front */
 	uv_poll_t poll;
-	unsigned int handles;	/* how many of the two are open */
+	bool polls;
+	unsigned int handles;	/* how many of the three are open */
 	int epoll_fd;
 	int input_fd;
 	int output_fd;		/* -1: not ours to close */
@@ -269,6 +272,7 @@ static gboolean console_watch_input(struct console *console, struct uv_loop_s *l
 	if (uv_poll_init(loop, &console->poll, console->epoll_fd) < 0)
 		return error_set(error, "cannot watch the console's input");
 	console->poll.data = console;
+	console->polls = true;
 	console->handles++;
 	return TRUE;
 }
@@ -301,7 +305,9 @@ struct console *console_new(struct uv_loop_s *loop, const struct console_config 
 		return NULL;
 	}
 	console->async.data = console;
-	console->handles = 1;
+	uv_timer_init(loop, &console->foreground);
+	console->foreground.data = console;
+	console->handles = 2;
 	if (!console_init(console, loop, config, error)) {
 		console_free(console);
 		return NULL;
@@ -329,8 +335,9 @@ void console_free(struct console *console)
 		return;
 	console_tty_leave();
 	console_output_free(console->output);
-	if (console->handles > 1)
+	if (console->polls)
 		uv_close((uv_handle_t *)&console->poll, console_closed);
+	uv_close((uv_handle_t *)&console->foreground, console_closed);
 	uv_close((uv_handle_t *)&console->async, console_closed);
 }
 
@@ -339,13 +346,22 @@ const char *console_pty_path(const struct console *console)
 	return console->pty_path;
 }
 
+/* Shells do not tell a job that runs when they give it the terminal. */
+static void console_look_again(uv_timer_t *timer)
+{
+	console_start(timer->data);
+}
+
 void console_start(struct console *console)
 {
+	uv_timer_stop(&console->foreground);
 	console->started = console->input != INPUT_TTY || console_tty_enter(console->input_fd);
-	if (console->handles > 1)
+	if (console->polls)
 		uv_poll_start(&console->poll, UV_READABLE, console_readable);
-	if (!console->started)
+	if (!console->started) {
+		uv_timer_start(&console->foreground, console_look_again, FOREGROUND_MS, 0);
 		return;
+	}
 	console_pump(console);
 	console_arm(console);
 }
@@ -374,6 +390,7 @@ void console_release(struct console *console)
 void console_drain(struct console *console)
 {
 	console_stop_input(console);
+	uv_timer_stop(&console->foreground);
 	console->pending_count = 0;
 	console_output_drain(console->output);
 }

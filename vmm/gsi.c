@@ -6,10 +6,15 @@
 #define ISA_IRQS	16
 #define PIT_IOAPIC_PIN	2
 
+/* Chips say their level after every access; most of the time it is the old one. */
 static void gsi_set(void *opaque, unsigned int gsi, int level)
 {
 	struct gsi_router *router = opaque;
+	uint32_t bit = 1u << gsi;
 
+	if (!(router->levels & bit) == !level)
+		return;
+	router->levels ^= bit;
 	if (gsi < ISA_IRQS && gsi != IRQ_CASCADE)
 		pic_set_irq(router->pic, gsi, level);
 	ioapic_set_irq(router->ioapic, gsi == IRQ_PIT ? PIT_IOAPIC_PIN : gsi, level);

@@ -8,15 +8,18 @@
 #ifndef MICA_VMM_GSI_H
 #define MICA_VMM_GSI_H
 
+#include <stdint.h>
+
 #include "irq.h"
 
 struct ioapic;
 struct pic;
 
-/* Filled in by the machine before any line is driven. */
+/* Filled in by the machine before any line is driven; all lines are low then. */
 struct gsi_router {
 	struct pic *pic;
 	struct ioapic *ioapic;
+	uint32_t levels;		/* one bit for each GSI */
 };
 
 /* The line of GSI 0..23; `router` must outlive it. */

@@ -119,7 +119,6 @@ static void fill_report(const struct insn *insn, struct insn_report *report)
 {
 	const char *name;
 
-	memset(report, 0, sizeof(*report));
 	report->length = insn->valid ? insn->decoded.length : insn->available;
 	memcpy(report->bytes, insn->bytes, report->length);
 	report->error = insn->error;
@@ -152,15 +151,18 @@ enum insn_result insn_execute(struct mica_vcpu_state *state, const struct insn_o
 		.mode = machine_mode(state),
 		.cpl = privilege_level(state),
 	};
-	enum insn_result result = INSN_UNSUPPORTED;
+	enum insn_result result;
 
-	insn.long_mode = insn.mode == ZYDIS_MACHINE_MODE_LONG_64;
-	/* The access belonged to the delivery of an event, not to the instruction. */
-	if (!((state->events.injecting | state->events.exception) & MICA_EVENT_VALID)) {
-		result = decode(&insn);
-		if (!result)
-			result = insn_dispatch(&insn);
+	*groups_changed = 0;
+	memset(report, 0, sizeof(*report));
+	if ((state->events.injecting | state->events.exception) & MICA_EVENT_VALID) {
+		g_strlcpy(report->mnemonic, "event delivery", sizeof(report->mnemonic));
+		return INSN_UNSUPPORTED;
 	}
+	insn.long_mode = insn.mode == ZYDIS_MACHINE_MODE_LONG_64;
+	result = decode(&insn);
+	if (!result)
+		result = insn_dispatch(&insn);
 	*groups_changed = changed_groups(&before, state);
 	fill_report(&insn, report);
 	return result;

@@ -67,13 +67,15 @@ enum insn_result {
 struct insn_report {
 	uint8_t bytes[INSN_MAX_LENGTH];
 	uint8_t length;		/* of the instruction, or of what could be fetched of it */
-	char mnemonic[24];	/* "" if the bytes are no instruction */
+	/* "" if the bytes are no instruction; "event delivery" if the access belonged to an
+	 * event in state->events, and not to the instruction at RIP. */
+	char mnemonic[24];
 	int error;		/* INSN_FAILED: -errno */
 };
 
 /*
  * `state` must hold all groups.  *groups_changed is set to the MICA_STATE_* that differ
- * afterwards, whatever the result.  Called with what the operations need.
+ * afterwards, whatever the result.
  */
 enum insn_result insn_execute(struct mica_vcpu_state *state, const struct insn_ops *ops,
 			      void *opaque, uint64_t *groups_changed, struct insn_report *report);

@@ -5,11 +5,9 @@
  */
 #include "vmcs.h"
 
-#include <linux/nospec.h>
-
 #include <asm/nospec-branch.h>
 
-struct vmx_caps vmx_caps;
+struct vmx_caps vmx_caps __ro_after_init;
 
 enum ctl_word { PIN, CPU, CPU2, EXIT, ENTRY, WORDS };
 

@@ -1,44 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Entering the guest.  vmx_enter() goes round by itself as long as exits are handled at
- * once and nobody wants the CPU: what holds as long as interrupts are off is done once, in
- * begin() and end().
+ * once and nobody wants the CPU: what holds as long as interrupts are off is done once.
  */
 #include "vmcs.h"
 
-#include <asm/nospec-branch.h>
 #include <asm/special_insns.h>
-
-/* ------------------------------------------------------------ a series of entries */
-
-/* Interrupts may have been on since the last series: the host's registers may be others. */
-static void begin(struct vmx_vcpu *vmx)
-{
-	u64 cr3 = __native_read_cr3();
-	u64 cr4 = native_read_cr4();
-
-	if (unlikely(!vmx->guest_loaded))
-		vmx_load_guest(vmx);
-	if (unlikely(cr3 != vmx->host_cr3)) {
-		vmx->host_cr3 = cr3;
-		vmx_write(HOST_CR3, cr3);
-	}
-	if (unlikely(cr4 != vmx->host_cr4)) {
-		vmx->host_cr4 = cr4;
-		vmx_write(HOST_CR4, cr4);
-	}
-	rdmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host_debugctl);
-	if (vmx_caps.l1d_flush)
-		native_wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
-}
-
-static void end(struct vmx_vcpu *vmx)
-{
-	vmx_restore_debug(vmx);
-	/* The VMM must not be steered by what its guest taught the branch predictors. */
-	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
-		this_cpu_write(x86_ibpb_exit_to_user, true);
-}
 
 /* Is there anything that the core's loop must see before another entry? */
 static bool others_want(const struct mica_vcpu *vcpu)
@@ -82,10 +49,15 @@ static enum mica_next load_pdptes(struct mica_vcpu *vcpu)
 static enum mica_next do_pending(struct mica_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	enum mica_next next = MICA_NEXT_ENTER;
 	u32 pending = vmx->pending;
 
-	if ((pending & VMX_PENDING_PDPTES) && load_pdptes(vcpu) != MICA_NEXT_ENTER)
-		return MICA_NEXT_SLOW;
+	if (pending & VMX_PENDING_PDPTES)
+		next = load_pdptes(vcpu);
+	if (next == MICA_NEXT_ENTER && (pending & VMX_PENDING_CHECK))
+		next = vmx_check_before_entry(vcpu);
+	if (next != MICA_NEXT_ENTER)
+		return next;
 	vmx->pending = 0;
 	if (pending & VMX_PENDING_FLUSH_EPT)
 		vmx_flush_s2(vcpu);
@@ -116,13 +88,17 @@ static void write_timer(struct vmx_vcpu *vmx)
 static enum mica_next enter_once(struct mica_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	enum mica_next next;
 	int failed;
 	u32 reason;
 
 	if (unlikely(vcpu->s2_generation != atomic64_read(&vcpu->vm->mem.generation)))
 		vmx->pending |= VMX_PENDING_FLUSH_EPT;
-	if (unlikely(vmx->pending) && do_pending(vcpu) != MICA_NEXT_ENTER)
-		return MICA_NEXT_SLOW;
+	if (unlikely(vmx->pending)) {
+		next = do_pending(vcpu);
+		if (next != MICA_NEXT_ENTER)
+			return next;
+	}
 	if (vmx->deadline | (vmx->timer_value ^ U32_MAX))
 		write_timer(vmx);
 	if (vcpu->cr2 != native_read_cr2())
@@ -143,13 +119,13 @@ enum mica_next vmx_enter(struct mica_vcpu *vcpu)
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	enum mica_next next;
 
-	begin(vmx);
+	vmx_begin_series(vmx);
 	next = enter_once(vcpu);
 	while (next == MICA_NEXT_ENTER && !others_want(vcpu)) {
 		vcpu->count.entries++;
 		next = enter_once(vcpu);
 	}
-	end(vmx);
+	vmx_end_series(vmx);
 	return next;
 }
 

@@ -10,6 +10,7 @@
 #include "trace.h"
 
 #define BASIC_REASON	0xffffu		/* "Exit Reason" */
+#define UNKNOWN		71		/* a row without a name */
 
 /* ------------------------------------------------------------ small handlers */
 
@@ -186,37 +187,40 @@ const char *vmx_exit_name(unsigned int index)
 	return index < VMX_EXITS ? exits[index].name : NULL;
 }
 
-static void trace(struct mica_vcpu *vcpu, u32 reason)
+static void trace(struct mica_vcpu *vcpu, unsigned int basic)
 {
-	const char *name = reason < VMX_EXITS && exits[reason].name ? exits[reason].name : "?";
+	const char *name = exits[basic].name;
 
-	trace_mica_exit(vcpu->id, reason, name, vmx_read(GUEST_RIP),
+	trace_mica_exit(vcpu->id, basic, name ? name : "?", vmx_read(GUEST_RIP),
 			vmx_read(EXIT_QUALIFICATION));
 }
 
-static enum mica_next impossible(struct mica_vcpu *vcpu, u32 reason)
+unsigned int vmx_count_exit(struct mica_vcpu *vcpu, u32 reason)
 {
-	const char *name = vmx_exit_name(reason & BASIC_REASON);
+	/* What the table has no row for goes to one without a handler. */
+	unsigned int basic = reason & BASIC_REASON;
 
+	basic = likely(basic < VMX_EXITS) ? array_index_nospec(basic, VMX_EXITS) : UNKNOWN;
+	vcpu->count.exits[basic]++;
+	if (trace_mica_exit_enabled())
+		trace(vcpu, basic);
+	return basic;
+}
+
+static enum mica_next impossible(struct mica_vcpu *vcpu, u32 reason, const char *name)
+{
 	return mica_exit_fail(vcpu, MICA_EXIT_INTERNAL_ERROR, reason,
 			      vmx_read(EXIT_QUALIFICATION), name ? name : "unknown VM exit");
 }
 
 enum mica_next vmx_dispatch(struct mica_vcpu *vcpu, u32 reason)
 {
-	const struct exit_row *row;
-	u32 basic = reason & BASIC_REASON;
+	const struct exit_row *row = &exits[vmx_count_exit(vcpu, reason)];
 
-	if (trace_mica_exit_enabled())
-		trace(vcpu, basic);
-	if (unlikely(reason >= VMX_EXITS))
-		return impossible(vcpu, reason);
-	basic = array_index_nospec(basic, VMX_EXITS);
-	vcpu->count.exits[basic]++;
-	row = &exits[basic];
-	if ((row->flags & DELIVERY) && vmx_save_vectoring(vcpu) && !row->handler)
-		return impossible(vcpu, reason);
-	if (unlikely(!row->handler))
-		return impossible(vcpu, reason);
+	if (row->flags & DELIVERY)
+		vmx_save_vectoring(vcpu);
+	/* Bits above the basic reason belong to features that are not used. */
+	if (unlikely(!row->handler || reason > BASIC_REASON))
+		return impossible(vcpu, reason, row->name);
 	return row->handler(vcpu);
 }

@@ -29,17 +29,13 @@ void vmx_machine_check(void)
 #endif
 }
 
-/* NMIs stay blocked from the exit until the host's handler ends with IRET. */
+/* NMIs stay blocked from the exit until the host's handler ends with IRET.  The handler may
+ * be perf's or a debugger's, and change what a series of entries takes for constant. */
 static enum mica_next host_nmi(struct mica_vcpu *vcpu)
 {
-	struct vmx_vcpu *vmx = to_vmx(vcpu);
-
-	/* The handler may be perf's, which looks at DEBUGCTL and changes it. */
-	if (vmx->host_debugctl)
-		wrmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host_debugctl);
+	vmx_end_series(to_vmx(vcpu));
 	asm volatile("int $2" : : : "memory");
-	rdmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host_debugctl);
-	return MICA_NEXT_ENTER;
+	return MICA_NEXT_HOST;
 }
 
 /*

@@ -39,14 +39,26 @@ static const char *state_failure(struct mica_vcpu *vcpu, u64 qualification)
 	return field ? field : "guest state";
 }
 
+enum mica_next vmx_check_before_entry(struct mica_vcpu *vcpu)
+{
+	const char *field = vmx_check_guest_state(vcpu);
+
+	if (!field)
+		return MICA_NEXT_ENTER;
+	vmx_take_back_injection(vcpu);
+	return mica_exit_fail(vcpu, MICA_EXIT_FAIL_ENTRY, 0, 0, field);
+}
+
 enum mica_next vmx_entry_rejected(struct mica_vcpu *vcpu)
 {
 	u32 error = vmx_read(VM_INSTRUCTION_ERROR);
 	const char *name = NULL;
 
-	vmx_take_back_injection(vcpu);
 	if (error < ARRAY_SIZE(instruction_errors))
 		name = instruction_errors[error];
+	/* Of the control fields, user space chooses the event to be injected. */
+	if (vmx_take_back_injection(vcpu) && error == VMXERR_ENTRY_INVALID_CONTROL_FIELD)
+		name = "injecting";
 	return mica_exit_fail(vcpu, MICA_EXIT_FAIL_ENTRY, error, 0,
 			      name ? name : "VM entry instruction failed");
 }
@@ -56,6 +68,7 @@ enum mica_next vmx_entry_failed(struct mica_vcpu *vcpu, u32 reason)
 	u64 qualification = vmx_read(EXIT_QUALIFICATION);
 	const char *name;
 
+	vmx_count_exit(vcpu, reason);
 	switch (reason & ~VMX_EXIT_REASONS_FAILED_VMENTRY) {
 	case EXIT_REASON_INVALID_STATE:
 		name = state_failure(vcpu, qualification);

@@ -44,28 +44,28 @@ static void set_injecting(struct mica_vcpu *vcpu, u32 event, unsigned long error
 	mica_vcpu_request(vcpu, MICA_REQ_EVENT);
 }
 
-void vmx_take_back_injection(struct mica_vcpu *vcpu)
+bool vmx_take_back_injection(struct mica_vcpu *vcpu)
 {
 	u32 event = vmx_read(VM_ENTRY_INTR_INFO_FIELD);
 
 	if (!(event & MICA_EVENT_VALID))
-		return;
+		return false;
 	set_injecting(vcpu, event, VM_ENTRY_EXCEPTION_ERROR_CODE, VM_ENTRY_INSTRUCTION_LEN);
 	vmx_write(VM_ENTRY_INTR_INFO_FIELD, 0);
+	return true;
 }
 
-bool vmx_save_vectoring(struct mica_vcpu *vcpu)
+void vmx_save_vectoring(struct mica_vcpu *vcpu)
 {
 	u32 event = vmx_read(IDT_VECTORING_INFO_FIELD);
 
 	if (likely(!(event & MICA_EVENT_VALID)))
-		return false;
+		return;
 	set_injecting(vcpu, event, IDT_VECTORING_ERROR_CODE, VM_EXIT_INSTRUCTION_LEN);
 	/* Delivery of the NMI has blocked NMIs; it starts anew. */
 	if ((event & MICA_EVENT_TYPE) == MICA_EVENT_NMI)
 		vmx_write(GUEST_INTERRUPTIBILITY_INFO, vmx_read(GUEST_INTERRUPTIBILITY_INFO) &
 			  ~(u64)GUEST_INTR_STATE_NMI);
-	return true;
 }
 
 void vmx_block_nmis(void)

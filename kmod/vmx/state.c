@@ -254,4 +254,6 @@ void vmx_set_state(struct mica_vcpu *vcpu, u64 given, const struct mica_vcpu_sta
 	for (i = 0; i < ARRAY_SIZE(groups); i++)
 		if (given & groups[i].group)
 			groups[i].set(vcpu, state);
+	if (IS_ENABLED(MICA_DEBUG))
+		to_vmx(vcpu)->pending |= VMX_PENDING_CHECK;
 }

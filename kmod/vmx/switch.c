@@ -6,10 +6,12 @@
  * host-state area (SDM volume 3, "Loading Host State"), and leaves traces: limits of GDTR,
  * IDTR and TR, a null LDTR, DR7 and IA32_DEBUGCTL cleared.  Those, and the registers that no
  * field holds, are put right here:
- *   at the end of each series of entries    DR0..DR3, DR7, DEBUGCTL
+ *   at the end of each series of entries    DR0..DR3, DR7, DEBUGCTL, performance counters
  *   when the vCPU leaves the CPU (put)      all others
  */
 #include "vmcs.h"
+
+#include <linux/perf_event.h>
 
 #include <asm/cpu_entry_area.h>
 #include <asm/fsgsbase.h>
@@ -245,7 +247,7 @@ void vmx_load_drs(struct mica_vcpu *vcpu)
 	write_drs(vcpu->dr);
 }
 
-void vmx_restore_debug(struct vmx_vcpu *vmx)
+static void restore_drs(struct vmx_vcpu *vmx)
 {
 	if (vmx->guest_drs) {
 		write_drs(vmx->host_drs);
@@ -255,6 +257,65 @@ void vmx_restore_debug(struct vmx_vcpu *vmx)
 	}
 	if (hw_breakpoint_active())
 		hw_breakpoint_restore();
+}
+
+/* ------------------------------------------------------------ performance counters */
+
+/*
+ * Counters that leave out guests, and those that write samples to memory by themselves
+ * (PEBS): in a guest they would write to the guest's memory.  perf knows which.
+ */
+static void switch_perf(struct vmx_vcpu *vmx, bool to_guest)
+{
+	struct perf_guest_switch_msr *msrs;
+	int count, i;
+
+	msrs = perf_guest_get_msrs(&count, NULL);
+	if (!msrs)
+		return;
+	for (i = 0; i < count; i++)
+		if (msrs[i].host != msrs[i].guest) {
+			wrmsrl(msrs[i].msr, to_guest ? msrs[i].guest : msrs[i].host);
+			vmx->guest_perf = to_guest;
+		}
+}
+
+/* ------------------------------------------------------------ a series of entries */
+
+/* Interrupts may have been on since the last series: the host's registers may be others. */
+void vmx_begin_series(struct vmx_vcpu *vmx)
+{
+	u64 cr3 = __native_read_cr3();
+	u64 cr4 = native_read_cr4();
+
+	if (unlikely(!vmx->guest_loaded))
+		vmx_load_guest(vmx);
+	if (unlikely(cr3 != vmx->host_cr3)) {
+		vmx->host_cr3 = cr3;
+		vmx_write(HOST_CR3, cr3);
+	}
+	if (unlikely(cr4 != vmx->host_cr4)) {
+		vmx->host_cr4 = cr4;
+		vmx_write(HOST_CR4, cr4);
+	}
+	rdmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host_debugctl);
+	switch_perf(vmx, true);
+	if (vmx_caps.l1d_flush)
+		native_wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
+	vmx->in_series = true;
+}
+
+void vmx_end_series(struct vmx_vcpu *vmx)
+{
+	if (unlikely(!vmx->in_series))
+		return;
+	vmx->in_series = false;
+	restore_drs(vmx);
 	if (unlikely(vmx->host_debugctl))
 		wrmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host_debugctl);
+	if (unlikely(vmx->guest_perf))
+		switch_perf(vmx, false);
+	/* The VMM must not be steered by what its guest taught the branch predictors. */
+	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
+		this_cpu_write(x86_ibpb_exit_to_user, true);
 }

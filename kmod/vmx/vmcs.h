@@ -67,6 +67,7 @@ struct vmx_vm {
 #define VMX_PENDING_PDPTES_READ	BIT(2)	/* ... they are in pdptes[] */
 #define VMX_PENDING_FLUSH_VPID	BIT(3)
 #define VMX_PENDING_FLUSH_EPT	BIT(4)
+#define VMX_PENDING_CHECK	BIT(5)	/* debug builds: user space has set the state */
 
 /* Why handle() was asked for. */
 enum vmx_slow { VMX_SLOW_NONE, VMX_SLOW_EPT, VMX_SLOW_PDPTES };
@@ -100,7 +101,9 @@ struct vmx_vcpu {
 
 	/* Lent by the host from the first entry after load() until put(). */
 	bool guest_loaded;
+	bool in_series;			/* from vmx_begin_series() to vmx_end_series() */
 	bool guest_drs;			/* the CPU's DR0..DR3 are the guest's */
+	bool guest_perf;		/* the CPU's performance counters are set for a guest */
 	u16 fs, gs, ds, es, ldt;	/* the host's selectors */
 	u64 fs_base, host_kernel_gs_base;
 	u64 host_debugctl;
@@ -186,9 +189,11 @@ u64 vmx_get_kernel_gs_base(const struct vmx_vcpu *vmx);
 void vmx_set_kernel_gs_base(struct vmx_vcpu *vmx, u64 base);
 void vmx_set_syscall_msr(struct vmx_vcpu *vmx, unsigned int i, u64 value);
 void vmx_set_tsc_aux(struct vmx_vcpu *vmx, u64 value);
-/* [I] Debug registers and DEBUGCTL around a series of entries. */
+/* [I] Around the entries between which interrupts stay off.  end() may come early. */
+void vmx_begin_series(struct vmx_vcpu *vmx);
+void vmx_end_series(struct vmx_vcpu *vmx);
+/* [I] In a series: the guest's breakpoints. */
 void vmx_load_drs(struct mica_vcpu *vcpu);
-void vmx_restore_debug(struct vmx_vcpu *vmx);
 
 /* ------------------------------------------------------------ enter.c */
 
@@ -199,6 +204,8 @@ void vmx_tsc_offset_changed(struct mica_vcpu *vcpu);
 
 /* ------------------------------------------------------------ fail.c */
 
+/* Debug builds: MICA_NEXT_ENTER if the checks find nothing wrong. */
+enum mica_next vmx_check_before_entry(struct mica_vcpu *vcpu);
 /* The VM entry instruction itself failed. */
 enum mica_next vmx_entry_rejected(struct mica_vcpu *vcpu);
 /* An exit with bit 31 of the reason set. */
@@ -213,6 +220,8 @@ const char *vmx_check_guest_state(struct mica_vcpu *vcpu);
 #define VMX_EXITS	MICA_EXIT_SLOTS
 
 enum mica_next vmx_dispatch(struct mica_vcpu *vcpu, u32 reason);
+/* Counts and traces an exit, also a failed entry; returns its row in the table. */
+unsigned int vmx_count_exit(struct mica_vcpu *vcpu, u32 reason);
 const char *vmx_exit_name(unsigned int index);
 
 enum mica_next vmx_exit_exception(struct mica_vcpu *vcpu);
@@ -227,10 +236,10 @@ void vmx_machine_check(void);
 /* ------------------------------------------------------------ inject.c */
 
 void vmx_inject(struct mica_vcpu *vcpu, u32 event, u32 error, u32 length);
-/* [I] The event of the last entry was not delivered: it goes back to the vCPU. */
-void vmx_take_back_injection(struct mica_vcpu *vcpu);
-/* [I] After an exit that may come in the middle of an event's delivery; true if it did. */
-bool vmx_save_vectoring(struct mica_vcpu *vcpu);
+/* [I] An entry failed: its event, if there was one, goes back to the vCPU. */
+bool vmx_take_back_injection(struct mica_vcpu *vcpu);
+/* [I] After an exit that may come in the middle of an event's delivery. */
+void vmx_save_vectoring(struct mica_vcpu *vcpu);
 /* [L] "NMI unblocking due to IRET": the IRET did not complete. */
 void vmx_block_nmis(void);
 bool vmx_interrupt_allowed(struct mica_vcpu *vcpu);

@@ -88,18 +88,27 @@ def write_files(machine, run, display):
         f.write("c\n")
 
 
+def kernel_arguments(options):
+    """What the host's kernel must be told of this emulator."""
+    # The TSC counts instructions, and ips= says how many of them Bochs's timers take for a second;
+    # but CPUID names the frequency of the CPU's model. So that all clocks agree, say the truth.
+    arguments = ["tsc_early_khz=%d" % ((options.ips or DEFAULT_IPS) // 1000)]
+    if version(find()) < (3, 0):
+        # 2.7's CPUID tells the size of the plain XSAVE area where the compacted one's is asked for. The
+        # kernel would see that, warn, and do without XSAVE at all; so it only does without compaction.
+        arguments.append("clearcpuid=xsaves,xsavec")
+    return arguments
+
+
 def start(machine, run):
     path = find()
     release = version(path)
     say("Bochs %d.%d, %d CPU%s" % (release + (machine.smp, "s" if machine.smp > 1 else "")))
-    if machine.smp > 1 and release[0] >= 3:
-        say("warning: on Bochs 3.0 with several CPUs, guests of KVM halt early; use 2.7")
-    if release[0] >= 3:
+    if release >= (3, 0):
+        if machine.smp > 1:
+            say("warning: on Bochs 3.0 with several CPUs, guests of KVM halt early; use 2.7")
         write_files(machine, run, "nogui")
         return emulator.start([path, "-q", "-f", "rc"], run)
-    # 2.7's CPUID tells the size of the plain XSAVE area where the compacted one's is asked for. The
-    # kernel would see that, warn, and do without XSAVE at all; so it only does without compaction.
-    machine.cmdline += " clearcpuid=xsaves,xsavec"
     # Debian's 2.7 has no display "nogui", and its debugger waits for a command.
     write_files(machine, run, "term")
     master, slave = os.openpty()

@@ -9,6 +9,11 @@ from cache import LabError, say
 MODELS = {"svm": "EPYC,+svm,+npt", "none": "max,-vmx,-svm"}
 
 
+def kernel_arguments(_options):
+    """What the host's kernel must be told of this emulator."""
+    return []
+
+
 def start(machine, run):
     path = shutil.which("qemu-system-x86_64")
     if not path:

@@ -78,8 +78,8 @@ static inline u64 mul_u64_u32_div(u64 a, u32 mul, u32 div)
 
 /* ------------------------------------------------------------ memory ordering, atomics */
 
-#define READ_ONCE(x)		(*(const volatile __typeof__(x) *)&(x))
-#define WRITE_ONCE(x, value)	(*(volatile __typeof__(x) *)&(x) = (value))
+#define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define WRITE_ONCE(x, value)	__atomic_store_n(&(x), value, __ATOMIC_RELAXED)
 #define smp_mb()		__atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define smp_mb__after_atomic()	smp_mb()
 #define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
@@ -139,7 +139,7 @@ static inline bool atomic_add_unless(atomic_t *v, int a, int unless)
 
 static inline bool test_bit(unsigned long n, const volatile unsigned long *p)
 {
-	return p[n / BITS_PER_LONG] & BIT_MASK_OF(n);
+	return READ_ONCE(p[n / BITS_PER_LONG]) & BIT_MASK_OF(n);
 }
 
 static inline void set_bit(unsigned long n, volatile unsigned long *p)
@@ -221,7 +221,8 @@ struct srcu_struct { int idx; };
 struct mmu_notifier { void *ops; };
 struct mmu_notifier_ops { void *release; };
 struct wait_queue_head { int waiters; };
-struct fpu_guest { void *fpstate; };
+struct fpstate;
+struct fpu_guest { struct fpstate *fpstate; };
 typedef struct wait_queue_head wait_queue_head_t;
 typedef struct { int locked; } spinlock_t;
 

@@ -76,7 +76,7 @@ void mica_vcpu_request(struct mica_vcpu *vcpu, enum mica_request request)
 
 void mica_vcpu_kick(struct mica_vcpu *vcpu)
 {
-	machine.kicks[vcpu->id]++;
+	__atomic_add_fetch(&machine.kicks[vcpu->id], 1, __ATOMIC_RELAXED);
 }
 
 static bool fake_set_deadline(struct mica_vcpu *vcpu, u64 deadline)
@@ -402,8 +402,8 @@ void check_invariants(struct mica_vcpu *vcpu)
 	assert_int_equal(apic->base & ~0xd00ull, APIC_DEFAULT_PHYS_BASE);
 	assert_true(mica_apic_enabled(apic) || (apic->base & 0xd00) <= 0x100);
 	assert_in_range(atomic_read(&vcpu->nmi_pending), 0, 2);
-	assert_true(mica_apic_reg(apic, APIC_PROCPRI) == mica_apic_ppr(mica_apic_reg(apic, APIC_TASKPRI),
-						      isrv));
+	assert_int_equal(mica_apic_reg(apic, APIC_PROCPRI),
+			 mica_apic_ppr(mica_apic_reg(apic, APIC_TASKPRI), isrv));
 	check_lvts(vcpu);
 	check_timer(vcpu);
 }

@@ -203,8 +203,10 @@ static void test_mixed_modes(void **state)
 	assert_int_equal(mica_apic_set_base(&vcpu->apic, 0xfee00d00, false), 0);
 	assert_int_equal(fixed(0, 0, 2), 4);
 	assert_int_equal(fixed(0, 0, ~0u), ALL);
-	assert_int_equal(fixed(0, APIC_DEST_LOGICAL, 2), 2);
-	assert_int_equal(fixed(0, APIC_DEST_LOGICAL, 0x10002), 0);
+	assert_int_equal(fixed(0, APIC_DEST_LOGICAL, 1), 1);
+	assert_int_equal(fixed(0, APIC_DEST_LOGICAL, 2), 0);	/* 1 is no x2APIC */
+	assert_int_equal(fixed(0, APIC_DEST_LOGICAL, ~0u), ALL);
+	assert_int_equal(fixed(2, APIC_DEST_LOGICAL, 2), 2);
 	assert_int_equal(fixed(2, 0, 0xff), ALL);
 	assert_int_equal(fixed(2, 0, 0), 1);
 }
@@ -328,6 +330,8 @@ static void test_hardware_disabled(void **state)
 	ap->requests = 0;
 	send(0, APIC_DM_INIT, 1);
 	assert_int_equal(ap->requests, 0);
+	/* One that was under way while the APIC was switched off. */
+	set_bit(mica_apic_bit(VECTOR), mica_apic_bits(&ap->apic, APIC_IRR));
 	assert_int_equal(mica_apic_pending(&ap->apic), -1);
 }
 
@@ -537,6 +541,10 @@ static void test_lint0_level(void **state)
 	assert_int_equal(rd(vcpu, APIC_LVT0), lvt | APIC_LVT_REMOTE_IRR);
 	wr(vcpu, APIC_LVT0, lvt | APIC_LVT_REMOTE_IRR);
 	assert_int_equal(take(vcpu), -1);
+	interrupt(vcpu, VECTOR + 0x20, true);
+	assert_int_equal(take(vcpu), VECTOR + 0x20);
+	wr(vcpu, APIC_EOI, 0);		/* of another */
+	assert_false(in_irr(vcpu, VECTOR));
 	wr(vcpu, APIC_EOI, 0);		/* still asserted: again */
 	assert_int_equal(take(vcpu), VECTOR);
 	mica_apic_set_pin(vcpu, MICA_PIN_LINT0, false);

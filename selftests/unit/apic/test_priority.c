@@ -115,8 +115,8 @@ static void test_tpr_by_cpu(void **state)
 
 	interrupt(vcpu, 0x55, false);
 	mica_apic_set_reg(&vcpu->apic, APIC_TASKPRI, 0x60);
-	assert_int_equal(mica_apic_pending(&vcpu->apic), -1);
 	assert_int_equal(rd(vcpu, APIC_PROCPRI), 0x60);
+	assert_int_equal(mica_apic_pending(&vcpu->apic), -1);
 	assert_int_equal(mica_apic_tpr_threshold(&vcpu->apic), 5);
 	mica_apic_set_reg(&vcpu->apic, APIC_TASKPRI, 0x4f);
 	assert_int_equal(mica_apic_pending(&vcpu->apic), 0x55);

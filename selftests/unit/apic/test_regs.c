@@ -357,6 +357,20 @@ static void test_base_transitions(void **state)
 	}
 }
 
+/* Only user space can go straight back. */
+static void test_host_leaves_x2apic(void **state)
+{
+	struct mica_vcpu *vcpu = *state;
+
+	machine_x2apic();
+	assert_int_equal(wrmsr(vcpu, 0x830, 0x1234567800000231ull), 0);
+	go_to(vcpu, XAPIC);
+	assert_int_equal(rd(vcpu, APIC_ID), 0);
+	assert_int_equal(rd(vcpu, APIC_LDR), 0);
+	assert_int_equal(rd(vcpu, APIC_ICR2), 0);
+	assert_int_equal(rd(vcpu, APIC_DFR), ~0u);
+}
+
 static void test_base_reserved(void **state)
 {
 	struct mica_vcpu *vcpu = *state;
@@ -440,6 +454,7 @@ int main(void)
 		TEST(test_reset, machine_setup),
 		TEST(test_init_keeps_mode_and_id, machine_setup_4),
 		TEST(test_base_transitions, machine_setup),
+		TEST(test_host_leaves_x2apic, machine_setup),
 		TEST(test_base_reserved, machine_setup),
 		TEST(test_disabling_resets, machine_setup),
 		TEST(test_software_disable_masks_lvts, machine_setup),

@@ -33,6 +33,8 @@ static void make_busy(struct mica_vcpu *vcpu)
 	wr(vcpu, APIC_ESR, 0);
 	mica_apic_set_pin(vcpu, MICA_PIN_LINT0, true);
 	mica_apic_set_pin(vcpu, MICA_PIN_LINT1, true);
+	/* The CPU has left this in the page. */
+	mica_apic_set_reg(&vcpu->apic, APIC_EOI, mica_apic_is_x2(&vcpu->apic) ? 0 : 0x1234);
 	machine_advance(30000);
 }
 
@@ -54,6 +56,7 @@ static void test_round_trip(void **state)
 {
 	static const u64 bases[] = { 0xfee00900, 0xfee00d00 };
 	struct mica_vcpu *vcpu = *state, *other = calloc(1, sizeof(*vcpu));
+	struct mica_apic_state image;
 	unsigned int i;
 
 	memcpy(other, vcpu, sizeof(*vcpu));	/* the same policy, id and TSC */
@@ -65,6 +68,9 @@ static void test_round_trip(void **state)
 		wr(vcpu, APIC_SPIV, 0x1ff);
 		make_busy(vcpu);
 		check_round_trip(vcpu, other);
+		get(vcpu, &image);
+		assert_int_equal(REG(&image, APIC_TMCCT), 70000);
+		assert_int_equal(image.pins, 3);
 		/* What was under way goes on. */
 		assert_int_equal(rd(other, APIC_TMCCT), 70000);
 		assert_true(mica_apic_extint_pending(&other->apic));
@@ -222,8 +228,8 @@ static void test_refusal_by_mode(void **state)
 	assert_int_equal(set(vcpu, &xapic), 0);
 }
 
-/* EOIs that user space was not told belong to the state that is replaced. */
-static void test_set_forgets_eois(void **state)
+/* EOIs that user space was not told, and errors, belong to the state that is replaced. */
+static void test_set_forgets(void **state)
 {
 	struct mica_apic_state image;
 	struct mica_vcpu *vcpu = *state;
@@ -232,7 +238,10 @@ static void test_set_forgets_eois(void **state)
 	interrupt(vcpu, 0x41, true);
 	take(vcpu);
 	wr(vcpu, APIC_EOI, 0);
+	mica_apic_read(&vcpu->apic, 0x400);
 	assert_int_equal(set(vcpu, &image), 0);
+	wr(vcpu, APIC_ESR, 0);
+	assert_int_equal(rd(vcpu, APIC_ESR), 0);
 	assert_false(test_bit(MICA_REQ_EOI, &vcpu->requests));
 	assert_int_equal(mica_apic_take_eoi(&vcpu->apic), -1);
 }
@@ -415,7 +424,7 @@ int main(void)
 		TEST(test_refusal, machine_setup),
 		TEST(test_refusal_of_timers, machine_setup),
 		TEST(test_refusal_by_mode, machine_setup_4),
-		TEST(test_set_forgets_eois, machine_setup),
+		TEST(test_set_forgets, machine_setup),
 		TEST(test_random_accesses, machine_setup_4),
 		TEST(test_random_accesses_hrtimer, machine_setup_4),
 	};

@@ -90,6 +90,7 @@ struct elf_spec elf_spec(bool is_64)
 		},
 		.note = ELF_NOTE_SEGMENT,
 		.note_size = is_64 ? 8 : 4,
+		.note_align = 4,
 		.note_entry = MIB + 0x20,
 	};
 }
@@ -108,17 +109,18 @@ uint64_t image_elf_segment_offset(const struct elf_spec *spec, unsigned int inde
 	return offset;
 }
 
-static size_t put_note(GByteArray *image, size_t at, const char *name, uint32_t type,
-		       const void *descriptor, uint32_t size)
+static size_t put_note(const struct elf_spec *spec, GByteArray *image, size_t at, const char *name,
+		       uint32_t type, const void *descriptor, uint32_t size)
 {
 	Elf64_Nhdr note = { .n_namesz = strlen(name) + 1, .n_descsz = size, .n_type = type };
+	uint32_t mask = spec->note_align - 1;
 
 	memcpy(image->data + at, &note, sizeof(note));
 	at += sizeof(note);
 	memcpy(image->data + at, name, note.n_namesz);
-	at += (note.n_namesz + 3) & ~3u;
+	at = (at + note.n_namesz + mask) & ~(size_t)mask;
 	memcpy(image->data + at, descriptor, size);
-	return at + ((size + 3) & ~3u);
+	return (at + size + mask) & ~(size_t)mask;
 }
 
 /* Returns the end of the notes. */
@@ -128,10 +130,11 @@ static size_t put_notes(const struct elf_spec *spec, GByteArray *image)
 	size_t at = PLACE_NOTES;
 
 	if (spec->note_behind_others) {
-		at = put_note(image, at, "Linux", 0x101, "123", 3);
-		at = put_note(image, at, "Xen", 6, "linux", 6);
+		at = put_note(spec, image, at, "Linux", 0x101, "123", 3);
+		at = put_note(spec, image, at, "GNU", 18, "elsewhere", 8);
+		at = put_note(spec, image, at, "Xen", 6, "linux", 6);
 	}
-	return put_note(image, at, "Xen", 18, &entry, spec->note_size);
+	return put_note(spec, image, at, "Xen", 18, &entry, spec->note_size);
 }
 
 static void put_header(const struct elf_spec *spec, GByteArray *image, size_t sections)
@@ -167,12 +170,12 @@ static void put_program_header(const struct elf_spec *spec, GByteArray *image, u
 	Elf64_Phdr header_64 = {
 		.p_type = type, .p_offset = offset, .p_vaddr = part->virtual_address,
 		.p_paddr = part->address, .p_filesz = part->file_size,
-		.p_memsz = part->memory_size, .p_align = 4,
+		.p_memsz = part->memory_size, .p_align = spec->note_align,
 	};
 	Elf32_Phdr header_32 = {
 		.p_type = type, .p_offset = offset, .p_vaddr = part->virtual_address,
 		.p_paddr = part->address, .p_filesz = part->file_size,
-		.p_memsz = part->memory_size, .p_align = 4,
+		.p_memsz = part->memory_size, .p_align = spec->note_align,
 	};
 
 	if (spec->is_64)
@@ -189,11 +192,11 @@ static void put_note_section(const struct elf_spec *spec, GByteArray *image, siz
 {
 	Elf64_Shdr header_64 = {
 		.sh_type = SHT_NOTE, .sh_offset = PLACE_NOTES, .sh_size = notes_end - PLACE_NOTES,
-		.sh_addralign = 4,
+		.sh_addralign = spec->note_align,
 	};
 	Elf32_Shdr header_32 = {
 		.sh_type = SHT_NOTE, .sh_offset = PLACE_NOTES, .sh_size = notes_end - PLACE_NOTES,
-		.sh_addralign = 4,
+		.sh_addralign = spec->note_align,
 	};
 
 	if (spec->is_64)

@@ -54,7 +54,8 @@ struct elf_spec {
 	enum elf_note note;
 	uint32_t note_size;		/* of the PVH entry: 4 or 8 */
 	uint64_t note_entry;
-	bool note_behind_others;	/* two other notes come first */
+	bool note_behind_others;	/* three other notes come first */
+	uint32_t note_align;		/* of the notes: 4 or 8 */
 	bool multiboot;			/* a multiboot header lies behind the ELF headers */
 	uint32_t multiboot_flags;
 };

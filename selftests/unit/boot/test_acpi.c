@@ -302,6 +302,10 @@ static void iasl_reads_the_tables(void **unused)
 	disassemble(find_table("APIC"), "[Interrupt Source Override]");
 	disassemble(find_facs(), "Version : 02");
 	disassemble(find_dsdt(), "Name (_HID, \"ACPI0007\"");
+	disassemble(find_dsdt(), "Name (_UID, 0x02)");
+	disassemble(find_dsdt(), "EisaId (\"PNP0A03\")");
+	disassemble(find_dsdt(), "EisaId (\"PNP0501\")");
+	disassemble(find_dsdt(), "EisaId (\"PNP0B00\")");
 }
 
 /* What was disassembled compiles without a word of complaint. */

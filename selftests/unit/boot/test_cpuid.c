@@ -57,7 +57,7 @@ static struct mica_cpuid make_host(const char *vendor, uint32_t max)
 	bool intel = strcmp(vendor, "GenuineIntel") == 0;
 
 	add_vendor(&host, max, vendor);
-	add(&host, 0x1, 0, 0, 0x000906ea, 0x07100800, 0xffffffff, 0xffffffff);
+	add(&host, 0x1, 0, 0, 0x000906ea, 0x07100800, 0x7fffffff, 0xffffffff);
 	add(&host, 0x2, 0, 0, 0x76036301, 0x00f0b5ff, 0, 0x00c30000);
 	if (intel) {
 		add(&host, 0x4, 0, SUBLEAF, 0x1c004121, 0x01c0003f, 63, 0);
@@ -237,6 +237,7 @@ static void check_topology(unsigned int id, unsigned int cpus, unsigned int bits
 	assert_int_equal(find(&policy, 0xb, 2).ecx, 2);
 	/* L1 and L2 are a core's own, L3 is everyone's; the type and level stay. */
 	assert_int_equal(find(&policy, 4, 0).eax, ((1u << bits) - 1) << 26 | 0x121);
+	assert_int_equal(find(&policy, 4, 2).eax, ((1u << bits) - 1) << 26 | 0x143);
 	assert_int_equal(find(&policy, 4, 3).eax,
 			 ((1u << bits) - 1) << 26 | ((1u << bits) - 1) << 14 | 0x163);
 	assert_int_equal(find(&policy, 4, 4).eax, 0);
@@ -403,6 +404,7 @@ static void odd_hosts(void **unused)
 	assert_int_equal(host.entries[1].leaf, 0);
 	host.entries[MICA_MAX_CPUID - 1].leaf = 0x20;
 	policy = policy_of(&host, &full_info, 0, 1);
+	assert_int_equal(policy.count, MICA_MAX_CPUID);
 }
 
 /* ------------------------------------------------------------ this CPU */

@@ -62,10 +62,14 @@ static void module_cannot_be_read(void **unused)
 static void unknown_format(void **unused)
 {
 	g_autofree char *text = guest_file("text", "#!/bin/sh\n", 10);
+	uint8_t boot_sector[1024] = { [510] = 0x55, [511] = 0xaa };
+	g_autofree char *sector = guest_file("sector", boot_sector, sizeof(boot_sector));
 
 	(void)unused;
 	assert_false(boot_path(text, NULL));
 	guest_check_error(&guest, BOOT_ERROR_FORMAT, "text: not a kernel of a known format");
+	assert_false(boot_path(sector, NULL));
+	guest_check_error(&guest, BOOT_ERROR_FORMAT, "sector: not a kernel of a known format");
 }
 
 static void too_long(void **unused)

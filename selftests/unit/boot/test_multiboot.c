@@ -197,6 +197,8 @@ static void entry_outside(void **unused)
 	(void)unused;
 	elf.entry = 0x1234;
 	guest_must_fail(&guest, image_of(&elf), BOOT_ERROR_FORMAT, "entry 0x1234 is in none");
+	elf.entry = elf.segments[1].virtual_address + elf.segments[1].memory_size;
+	guest_must_fail(&guest, image_of(&elf), BOOT_ERROR_FORMAT, "is in none");
 	flat.entry = MIB - 1;
 	guest_must_fail(&guest, image_flat(&flat), BOOT_ERROR_FORMAT, "entry 0xfffff is outside");
 	flat.entry = MIB + 0x3000;

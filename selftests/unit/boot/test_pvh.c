@@ -76,7 +76,11 @@ static void both_notes_and_classes(void **unused)
 		check_loaded(&spec);
 		spec.note_behind_others = true;
 		check_loaded(&spec);
+		spec.note_align = 8;
+		check_loaded(&spec);
 		spec.note = ELF_NOTE_SECTION;
+		check_loaded(&spec);
+		spec.note_align = 4;
 		check_loaded(&spec);
 		spec.note_size = 12 - spec.note_size;	/* the other width */
 		check_loaded(&spec);
@@ -186,14 +190,18 @@ static void empty_segment(void **unused)
 	check_loaded(&spec);
 }
 
+/* Right up to the areas that are taken. */
 static void low_memory_that_is_free(void **unused)
 {
+	static const uint64_t addresses[] = { 0x1000, 0x4000, 0x9000, 0x1d000, 0x30000, 0x9cc00 };
 	struct elf_spec spec = elf_spec(true);
 
 	(void)unused;
-	spec.segments[0].address = 0x30000;
-	spec.note_entry = 0x30000;
-	check_loaded(&spec);
+	for (size_t i = 0; i < G_N_ELEMENTS(addresses); i++) {
+		spec.segments[0].address = addresses[i];
+		spec.note_entry = addresses[i];
+		check_loaded(&spec);
+	}
 }
 
 /* ------------------------------------------------------------ refusals */
@@ -305,6 +313,47 @@ static void headers(void **unused)
 	}
 }
 
+static void must_have_no_note(GByteArray *image)
+{
+	guest_must_fail(&guest, image, BOOT_ERROR_FORMAT, "without a PVH entry note");
+}
+
+/* What looks like the note counts only where a header says that there are notes. */
+static void notes_elsewhere(void **unused)
+{
+	struct elf_spec spec = elf_spec(true);
+	GByteArray *image = image_of(&spec);
+	Elf64_Phdr *program = (Elf64_Phdr *)(image->data + sizeof(Elf64_Ehdr)) + 2;
+	Elf64_Ehdr *header;
+
+	(void)unused;
+	program->p_type = PT_INTERP;
+	must_have_no_note(image);
+	spec.note = ELF_NOTE_SECTION;
+	image = image_of(&spec);
+	header = (Elf64_Ehdr *)image->data;
+	((Elf64_Shdr *)(image->data + header->e_shoff))[1].sh_type = SHT_PROGBITS;
+	must_have_no_note(image);
+	image = image_of(&spec);
+	((Elf64_Ehdr *)image->data)->e_shentsize = 72;
+	must_have_no_note(image);
+	image = image_of(&spec);
+	((Elf64_Ehdr *)image->data)->e_shnum = 4097;
+	must_have_no_note(image);
+}
+
+/* A note that is longer than the area which it begins in. */
+static void note_beyond_its_area(void **unused)
+{
+	struct elf_spec spec = elf_spec(true);
+	GByteArray *image = image_of(&spec);
+	Elf64_Phdr *program = (Elf64_Phdr *)(image->data + sizeof(Elf64_Ehdr)) + 2;
+
+	(void)unused;
+	program->p_filesz--;
+	must_have_no_note(image);
+}
+
 static void nothing_to_load(void **unused)
 {
 	struct elf_spec spec = elf_spec(true);
@@ -348,6 +397,8 @@ int main(void)
 		cmocka_unit_test_teardown(segments_over_something, teardown),
 		cmocka_unit_test_teardown(segment_sums, teardown),
 		cmocka_unit_test_teardown(headers, teardown),
+		cmocka_unit_test_teardown(notes_elsewhere, teardown),
+		cmocka_unit_test_teardown(note_beyond_its_area, teardown),
 		cmocka_unit_test_teardown(nothing_to_load, teardown),
 		cmocka_unit_test_teardown(note_flood, teardown),
 	};

@@ -18,7 +18,7 @@
 
 #include "../../../vmm/insn.h"
 
-#define RAM_SIZE	0x200000u
+#define RAM_SIZE	0x90000u
 #define DEVICE		0xd0000000ull
 #define DEVICE_SIZE	0x2000u
 #define CODE		0x1000u		/* where the harness puts the instruction */

@@ -492,6 +492,8 @@ static void test_event_in_flight(void **state)
 	world->state.events.injecting = 0x80000020;
 	assert_int_equal(RUN(world, "\x89\x03"), INSN_UNSUPPORTED);
 	assert_int_equal(world->report.length, 0);
+	assert_string_equal(world->report.mnemonic, "event delivery");
+	assert_int_equal(world->changed, 0);
 	assert_int_equal(world->count, 0);
 }
 

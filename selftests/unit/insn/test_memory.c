@@ -443,6 +443,7 @@ static void test_32bit_large(void **state)
 	world->state.crs.cr4 = 0;
 	world_put(world, PD + 4 * 0x300, PT | P | W | PS, 4);
 	world_put(world, PT, DEVICE | P, 4);
+	world->state.gprs.rbx = va + 0x234;
 	world->state.events.exception = 0;
 	assert_int_equal(world_execute(world), INSN_DONE);
 	assert_true(world->log[0].address == DEVICE + 0x234);

@@ -20,9 +20,9 @@ static struct {
 	uint32_t repeated;
 } inner;
 
-int __real_open(const char *path, int flags, ...);
+int __real_open64(const char *path, int flags, ...);
 int __real_ioctl(int fd, unsigned long request, ...);
-int __wrap_open(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
 int __wrap_ioctl(int fd, unsigned long request, ...);
 
 void fake_kernel_reset(void)
@@ -39,7 +39,7 @@ void fake_kernel_reset(void)
 	fake_kernel.running = eventfd(0, EFD_CLOEXEC);
 }
 
-int __wrap_open(const char *path, int flags, ...)
+int __wrap_open64(const char *path, int flags, ...)
 {
 	mode_t mode;
 	va_list args;
@@ -51,7 +51,7 @@ int __wrap_open(const char *path, int flags, ...)
 	va_start(args, flags);
 	mode = va_arg(args, int);
 	va_end(args);
-	return __real_open(path, flags, mode);
+	return __real_open64(path, flags, mode);
 }
 
 static int get_info(struct mica_info *info)
@@ -103,6 +103,7 @@ static int halt(struct mica_run *run)
 static int exit_from(struct mica_run *run, const struct fake_exit *entry)
 {
 	run->exit_reason = entry->reason;
+	run->state = fake_kernel.state;
 	if (entry->reason == MICA_EXIT_IO)
 		run->io = entry->io;
 	else if (entry->reason == MICA_EXIT_MMIO || entry->reason == MICA_EXIT_MEMORY_FAULT)
@@ -118,6 +119,11 @@ static int run_vcpu(unsigned int id)
 	struct mica_run *run = inner.runs[id];
 	const struct fake_exit *entry;
 
+	if (run->state_commit) {
+		fake_kernel.committed |= run->state_commit;
+		fake_kernel.state = run->state;
+		run->state_commit = 0;
+	}
 	if (run->exit_reason == MICA_EXIT_IO)
 		fake_kernel.last_in = run->io.data;
 	if (run->exit_reason == MICA_EXIT_EXTINT)
@@ -136,10 +142,25 @@ static int run_vcpu(unsigned int id)
 	return exit_from(run, entry);
 }
 
+static int set_state(unsigned int id, const struct mica_get_set_state *request)
+{
+	fake_kernel.mp_state[id] = request->state.events.mp_state;
+	if (id == 0)
+		fake_kernel.state = request->state;
+	return 0;
+}
+
+/* Registers read as their own offset, with something in each byte. */
+static int access_apic(struct mica_apic_access *access)
+{
+	if (!access->write)
+		access->value = 0xaabb0000 | access->offset;
+	fake_kernel.access = *access;
+	return 0;
+}
+
 static int answer(int fd, unsigned long request, void *argument)
 {
-	const struct mica_get_set_state *state = argument;
-
 	switch (request) {
 	case MICA_GET_INFO:
 		return get_info(argument);
@@ -148,14 +169,15 @@ static int answer(int fd, unsigned long request, void *argument)
 	case MICA_VM_CREATE_VCPU:
 		return create_vcpu(argument);
 	case MICA_VCPU_SET_STATE:
-		fake_kernel.mp_state[vcpu_id(fd)] = state->state.events.mp_state;
-		return 0;
+		return set_state(vcpu_id(fd), argument);
 	case MICA_VCPU_GET_APIC:
 		*(struct mica_apic_state *)argument = fake_kernel.apic;
 		return 0;
 	case MICA_VCPU_SET_APIC:
 		fake_kernel.apic = *(struct mica_apic_state *)argument;
 		return 0;
+	case MICA_VCPU_APIC_ACCESS:
+		return access_apic(argument);
 	case MICA_VCPU_SET_PIN:
 		fake_kernel.pin_changes++;
 		return 0;

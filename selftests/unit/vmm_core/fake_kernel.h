@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A module that runs no guest: it stands in for /dev/mica in the linker (--wrap=open,
- * --wrap=ioctl) and answers MICA_VCPU_RUN with exits from a script.
+ * A module that runs no guest: it stands in for /dev/mica in the linker (--wrap=open64,
+ * as programs are built with 64-bit file offsets, and --wrap=ioctl) and answers
+ * MICA_VCPU_RUN with exits from a script.
  */
 #ifndef MICA_TEST_FAKE_KERNEL_H
 #define MICA_TEST_FAKE_KERNEL_H
@@ -39,6 +40,9 @@ struct fake_kernel {
 	uint64_t last_in;		/* what the VMM answered to the last IN */
 	uint32_t extint_vector;		/* what it answered to the last MICA_EXIT_EXTINT */
 	struct mica_apic_state apic;	/* of vCPU 0 */
+	struct mica_apic_access access;	/* the last one */
+	struct mica_vcpu_state state;	/* of vCPU 0, with what the VMM committed */
+	uint64_t committed;		/* all groups that it ever did */
 	uint64_t mp_state[MICA_MAX_VCPUS];
 	unsigned int pin_changes;
 	int running;			/* eventfd: written when vCPU 0 is at the end of its script */

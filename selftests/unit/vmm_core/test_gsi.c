@@ -21,9 +21,10 @@ void ioapic_set_irq(struct ioapic *ioapic, unsigned int pin, int level)
 	ioapic_level = level;
 }
 
+static struct gsi_router router = { .pic = (struct pic *)1, .ioapic = (struct ioapic *)2 };
+
 static void drive(unsigned int gsi, int level)
 {
-	struct gsi_router router = { .pic = (struct pic *)1, .ioapic = (struct ioapic *)2 };
 	struct irq_line line = gsi_line(&router, gsi);
 
 	pic_irq = -1;
@@ -54,6 +55,28 @@ static void test_pit(void **state)
 	drive(IRQ_PIT, 1);
 	assert_int_equal(pic_irq, 0);
 	assert_int_equal(ioapic_pin, 2);
+	drive(IRQ_PIT, 0);
+	assert_int_equal(pic_irq, 0);
+	assert_int_equal(ioapic_pin, 2);
+}
+
+/* Only changes reach the chips, of each line for itself. */
+static void test_same_level(void **state)
+{
+	(void)state;
+	drive(IRQ_UART0, 0);
+	assert_int_equal(ioapic_pin, -1);
+	drive(IRQ_UART0, 1);
+	assert_int_equal(ioapic_pin, IRQ_UART0);
+	drive(IRQ_UART0, 1);
+	assert_int_equal(ioapic_pin, -1);
+	assert_int_equal(pic_irq, -1);
+	drive(IRQ_RTC, 1);
+	assert_int_equal(ioapic_pin, IRQ_RTC);
+	drive(IRQ_UART0, 0);
+	assert_int_equal(ioapic_level, 0);
+	drive(IRQ_RTC, 0);
+	assert_int_equal(pic_level, 0);
 }
 
 static void test_beyond_isa(void **state)
@@ -63,6 +86,7 @@ static void test_beyond_isa(void **state)
 		drive(gsi, 1);
 		assert_int_equal(pic_irq, -1);
 		assert_int_equal(ioapic_pin, gsi);
+		drive(gsi, 0);
 	}
 }
 
@@ -71,6 +95,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_isa),
 		cmocka_unit_test(test_pit),
+		cmocka_unit_test(test_same_level),
 		cmocka_unit_test(test_beyond_isa),
 	};
 

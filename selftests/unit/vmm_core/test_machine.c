@@ -23,17 +23,42 @@
 #define S5		(1u << 13 | PM_S5_SLEEP_TYPE << 10)
 #define POWER_OFF_EXIT	FAKE_OUT(PM1A_CNT, 2, S5)
 
-/* Stand-ins for vmm/boot: nothing is loaded, the first vCPU would start at once. */
+#define CODE		0x1000
+#define DATA		0x2000
+
+/* Stand-ins for vmm/boot: the first vCPU would start at once, at CODE, in flat 32-bit
+ * protected mode without paging. */
 static gboolean boot_fails;
+static const char *code;		/* what is put at CODE, and its length */
+static size_t code_length;
+
+static void flat_state(struct mica_vcpu_state *state)
+{
+	const struct mica_segment flat = { .limit = 0xffffffff, .attr = 0xc093, .selector = 8 };
+
+	state->events.mp_state = MICA_MP_RUNNABLE;
+	state->events.sipi_vector = MICA_SIPI_NONE;
+	state->gprs.rip = CODE;
+	state->gprs.rflags = 2;
+	state->crs.cr0 = 0x11;
+	state->segs.ds = state->segs.es = state->segs.fs = state->segs.gs = state->segs.ss = flat;
+	state->segs.cs = flat;
+	state->segs.cs.attr = 0xc09b;
+}
 
 gboolean boot_load(const struct boot_config *config, struct guest_memory *memory,
 		   struct boot_result *result, GError **error)
 {
 	(void)config;
-	(void)memory;
 	if (boot_fails)
 		g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "no kernel");
-	result->state.events.mp_state = MICA_MP_RUNNABLE;
+	flat_state(&result->state);
+	result->state.gprs.rsi = DATA;
+	result->state.gprs.rcx = 6;
+	result->state.gprs.rdx = COM1;
+	if (code_length)
+		guest_memory_write(memory, CODE, code, code_length);
+	guest_memory_write(memory, DATA, "string", 6);
 	return !boot_fails;
 }
 
@@ -75,6 +100,7 @@ static int setup(void **state)
 	fixture->stderr_before = dup(STDERR_FILENO);
 	dup2(fixture->messages, STDERR_FILENO);
 	boot_fails = FALSE;
+	code_length = 0;
 	fake_kernel_reset();
 	*state = fixture;
 	return 0;
@@ -257,6 +283,102 @@ static void test_bad_state(void **state)
 	struct fake_exit entry = { .number = EINVAL, .fail = { .name = "cr4" } };
 
 	assert_end(state, entry, MACHINE_ERROR, "refuses the field 'cr4'");
+}
+
+/* Plays `length` exits that need the instructions at `bytes`, then the power-off. */
+#define MMIO_EXIT	{ .reason = MICA_EXIT_MMIO, .mmio = { .gpa = IOAPIC_BASE } }
+#define play_code(state, bytes, script) \
+	(code = (bytes), code_length = sizeof(bytes) - 1, \
+	 play_with_power_off(state, script, G_N_ELEMENTS(script)))
+
+static enum machine_end play_with_power_off(void **state, const struct fake_exit *script,
+					    size_t length)
+{
+	const struct fake_exit off[] = {
+		{ .reason = MICA_EXIT_INTERRUPTED, .number = EINTR }, POWER_OFF_EXIT,
+	};
+	struct fake_exit all[8];
+	uint32_t value;
+
+	assert_true(length + 2 <= G_N_ELEMENTS(all));
+	memcpy(all, script, length * sizeof(*script));
+	memcpy(all + length, off, sizeof(off));
+	return play(*state, all, length + 2, &value);
+}
+
+/* mov dword [0xfec00000], 1; mov eax, [0xfec00010]: the IOAPIC's version register. */
+static void test_mmio(void **state)
+{
+	const struct fake_exit script[] = { MMIO_EXIT, MMIO_EXIT };
+
+	assert_int_equal(play_code(state, "\xc7\x05\x00\x00\xc0\xfe\x01\x00\x00\x00"
+				   "\xa1\x10\x00\xc0\xfe", script), MACHINE_OFF);
+	assert_int_equal(fake_kernel.state.gprs.rip, CODE + 15);
+	assert_int_equal(fake_kernel.state.gprs.rax, 0x170020);
+	assert_int_equal(fake_kernel.committed, MICA_STATE_GPRS);
+}
+
+/* mov eax, [0xd0000000] */
+static void test_mmio_hole(void **state)
+{
+	const struct fake_exit script[] = { MMIO_EXIT };
+
+	assert_int_equal(play_code(state, "\xa1\x00\x00\x00\xd0", script), MACHINE_OFF);
+	assert_int_equal(fake_kernel.state.gprs.rax, 0xffffffff);
+}
+
+/* mov eax, [0xfee00030]; movzx ebx, byte [0xfee00032]; mov edi, [0xfee00034];
+ * mov [0xfee000b0], eax */
+static void test_lapic(void **state)
+{
+	const struct fake_exit script[] = { MMIO_EXIT, MMIO_EXIT, MMIO_EXIT, MMIO_EXIT };
+
+	assert_int_equal(play_code(state, "\xa1\x30\x00\xe0\xfe"
+				   "\x0f\xb6\x1d\x32\x00\xe0\xfe"
+				   "\x8b\x3d\x34\x00\xe0\xfe"
+				   "\xa3\xb0\x00\xe0\xfe", script), MACHINE_OFF);
+	assert_int_equal(fake_kernel.state.gprs.rax, 0xaabb0030);
+	assert_int_equal(fake_kernel.state.gprs.rbx, 0xbb);
+	assert_int_equal(fake_kernel.state.gprs.rdi, 0);
+	assert_int_equal(fake_kernel.access.offset, 0xb0);
+	assert_int_equal(fake_kernel.access.write, 1);
+	assert_int_equal(fake_kernel.access.value, 0xaabb0030);
+}
+
+/* rep outsb */
+static void test_string_output(void **state)
+{
+	const struct fake_exit script[] = {
+		{ .reason = MICA_EXIT_IO,
+		  .io = { .port = COM1, .size = 1, .flags = MICA_IO_WRITE | MICA_IO_STRING } },
+	};
+
+	assert_int_equal(play_code(state, "\xf3\x6e", script), MACHINE_OFF);
+	assert_console(*state, "string");
+	assert_int_equal(fake_kernel.state.gprs.rcx, 0);
+	assert_int_equal(fake_kernel.state.gprs.rip, CODE + 2);
+}
+
+/* What is no instruction is #UD for the guest. */
+static void test_no_instruction(void **state)
+{
+	const struct fake_exit script[] = { MMIO_EXIT };
+
+	assert_int_equal(play_code(state, "\xff\xff\xff\xff", script), MACHINE_OFF);
+	assert_int_equal(fake_kernel.state.events.exception,
+			 MICA_EVENT_VALID | MICA_EVENT_EXCEPTION | 6);
+	assert_int_equal(fake_kernel.state.gprs.rip, CODE);
+}
+
+/* fld dword [0xfec00000] */
+static void test_unsupported_instruction(void **state)
+{
+	const struct fake_exit script[] = { MMIO_EXIT };
+
+	assert_int_equal(play_code(state, "\xd9\x05\x00\x00\xc0\xfe", script), MACHINE_CRASH);
+	assert_message(*state, "cannot do in place of the CPU: d9 05 00 00 c0 fe (fld) at 0x1000, "
+		       "accessing guest-physical address 0xfec00000");
+	assert_message(*state, "  rip              0000000000001000");
 }
 
 /* Without an interrupt pending the PIC answers with its spurious one. */
@@ -445,6 +567,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_unknown_exit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_run_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_state, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mmio, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mmio_hole, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lapic, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_string_output, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_instruction, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unsupported_instruction, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_extint, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_virtual_wire, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
