@@ -413,10 +413,8 @@ void mica_apic_set_cr8(struct mica_apic *apic, u64 cr8)
 
 static int read_deadline(struct mica_apic *apic, u64 *value)
 {
-	if (!apic->vcpu->features.tsc_deadline)
-		return -EINVAL;
 	*value = mica_timer_deadline(apic);
-	return 0;
+	return apic->vcpu->features.tsc_deadline ? 0 : -EINVAL;
 }
 
 static int write_deadline(struct mica_apic *apic, u64 value)

@@ -361,8 +361,7 @@ static bool sort_entries(struct mica_cpuid *cpuid)
 		entries[j] = entry;
 	}
 	for (i = 1; i < cpuid->count; i++)
-		if (entry_answers(&entries[i - 1], entries[i].leaf, entries[i].subleaf) ||
-		    entry_answers(&entries[i], entries[i - 1].leaf, entries[i - 1].subleaf))
+		if (entry_answers(&entries[i - 1], entries[i].leaf, entries[i].subleaf))
 			return false;
 	return true;
 }

@@ -159,7 +159,7 @@ void mica_fpu_update(struct mica_vcpu *vcpu)
 enum mica_next mica_exit_xsetbv(struct mica_vcpu *vcpu)
 {
 	u32 index = vcpu->gprs[MICA_RCX];
-	u64 value = (u64)(u32)vcpu->gprs[MICA_RDX] << 32 | (u32)vcpu->gprs[MICA_RAX];
+	u64 value = vcpu->gprs[MICA_RDX] << 32 | (u32)vcpu->gprs[MICA_RAX];
 
 	if (index != XCR_XFEATURE_ENABLED_MASK || (value & ~vcpu->features.xcr0) ||
 	    !mica_xcr0_valid(value)) {
@@ -256,9 +256,9 @@ static bool image_ok(const struct mica_vcpu *vcpu, const struct mica_xsave *xsav
 	u64 bv = image_u64(xsave->data, IMAGE_XSTATE_BV);
 	unsigned int offset;
 
-	if (xsave->size < XSAVE_MIN_SIZE || xsave->size > sizeof(xsave->data))
+	if (bv & ~image_components(vcpu))
 		return false;
-	if ((bv & ~image_components(vcpu)) || xsave->size < mica_xsave_size(bv))
+	if (xsave->size < mica_xsave_size(bv) || xsave->size > sizeof(xsave->data))
 		return false;
 	for (offset = IMAGE_XCOMP_BV; offset < XSAVE_MIN_SIZE; offset += sizeof(u64))
 		if (image_u64(xsave->data, offset))

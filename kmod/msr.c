@@ -205,6 +205,23 @@ static int write_backend(struct mica_vcpu *vcpu, u32 index, u64 value, bool host
 	return mica_backend->set_msr(vcpu, index, value);
 }
 
+/* A backend without the register cannot switch it: it stays 0. */
+static int read_debugctl(struct mica_vcpu *vcpu, u32 index, u64 *value)
+{
+	int error = mica_backend->get_msr(vcpu, index, value);
+
+	if (error == -ENOENT)
+		*value = 0;
+	return error == -ENOENT ? 0 : error;
+}
+
+static int write_debugctl(struct mica_vcpu *vcpu, u32 index, u64 value, bool host)
+{
+	int error = mica_backend->set_msr(vcpu, index, value);
+
+	return error == -ENOENT && !value ? 0 : error;
+}
+
 /* 32 bits wide; the rest of what is written is lost. */
 static int write_backend32(struct mica_vcpu *vcpu, u32 index, u64 value, bool host)
 {
@@ -557,7 +574,7 @@ static const struct msr_row rows[] = {
 	{ 0x198, 0x198, "IA32_PERF_STATUS", NULL, read_zero },
 	{ 0x1a0, 0x1a0, "IA32_MISC_ENABLE", NULL, read_misc_enable, check_misc_enable,
 	  write_misc_enable },
-	{ 0x1d9, 0x1d9, "IA32_DEBUGCTL", NULL, read_backend, check_debugctl, write_backend },
+	{ 0x1d9, 0x1d9, "IA32_DEBUGCTL", NULL, read_debugctl, check_debugctl, write_debugctl },
 	{ 0x200, 0x20f, "IA32_MTRR_PHYSBASE0 to IA32_MTRR_PHYSMASK7", when_mtrr,
 	  read_mtrr_variable, NULL, write_mtrr_variable },
 	{ 0x250, 0x250, "IA32_MTRR_FIX64K_00000", when_mtrr, read_mtrr_fixed, check_mtrr_fixed,
@@ -682,7 +699,7 @@ enum mica_next mica_exit_rdmsr(struct mica_vcpu *vcpu)
 enum mica_next mica_exit_wrmsr(struct mica_vcpu *vcpu)
 {
 	u32 index = vcpu->gprs[MICA_RCX];
-	u64 value = (u64)(u32)vcpu->gprs[MICA_RDX] << 32 | (u32)vcpu->gprs[MICA_RAX];
+	u64 value = vcpu->gprs[MICA_RDX] << 32 | (u32)vcpu->gprs[MICA_RAX];
 	int error;
 
 	if (is_apic_msr(index))

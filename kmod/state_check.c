@@ -5,6 +5,7 @@
  */
 #include "state.h"
 #include "vcpu.h"
+#include "xsave.h"
 
 #define RFLAGS_RESERVED		(~0x3f7fd7ull)	/* SDM volume 1, "EFLAGS Register": bits that are 0 */
 #define CR0_DEFINED		(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | \
@@ -54,23 +55,20 @@ static bool check_CR8(const struct mica_vcpu *vcpu, u64 value)
 	return value < 16;
 }
 
-/* SDM volume 1, "Enabling the XSAVE Feature Set and XSAVE-Enabled Features". */
 static bool check_XCR0(const struct mica_vcpu *vcpu, u64 value)
 {
-	u64 avx512 = XFEATURE_MASK_AVX512;
-
-	if (!(value & XFEATURE_MASK_FP) || (value & ~(mica_fpu_xcr0() | XFEATURE_MASK_FP)))
-		return false;
-	if ((value & XFEATURE_MASK_YMM) && !(value & XFEATURE_MASK_SSE))
-		return false;
-	if ((value & avx512) && ((value & avx512) != avx512 || !(value & XFEATURE_MASK_YMM)))
-		return false;
-	return true;
+	return mica_xcr0_valid(value) && !(value & ~(vcpu->features.xcr0 | XFEATURE_MASK_FP));
 }
 
 static bool check_XSS(const struct mica_vcpu *vcpu, u64 value)
 {
 	return !(value & ~mica_backend->xss);
+}
+
+/* Reserved bits would fault in the host, which loads the register for the guest. */
+static bool check_SPEC_CTRL(const struct mica_vcpu *vcpu, u64 value)
+{
+	return !(value & ~vcpu->features.spec_ctrl_bits);
 }
 
 static bool check_DR6(const struct mica_vcpu *vcpu, u64 value)

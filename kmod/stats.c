@@ -22,6 +22,7 @@ static const struct counter_row {
 	COUNTER(s2_flushes),
 	COUNTER(migrations),
 	COUNTER(timer_expiries),
+	COUNTER(refused_msrs),
 };
 
 static void add(struct mica_stats *stats, const char *name, u64 value)

@@ -170,6 +170,7 @@ static int vcpu_build(struct mica_vcpu *vcpu)
 	if (!vcpu->run_page || !vcpu->backend)
 		return -ENOMEM;
 	vcpu->run = page_address(vcpu->run_page);
+	mica_cpuid_init(vcpu);
 	error = mica_apic_init(vcpu);
 	if (!error)
 		error = mica_fpu_init(vcpu);

@@ -199,8 +199,10 @@ struct console_output *console_output_new(int fd, bool pty, void (*drained)(void
 	pthread_condattr_destroy(&monotonic);
 	signals_prepare_kick();
 	status = pthread_create(&output->thread, NULL, output_thread, output);
-	if (!status)
+	if (!status) {
+		pthread_setname_np(output->thread, "console");
 		return output;
+	}
 	g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(status),
 		    "cannot start a thread: %s", g_strerror(status));
 	g_free(output);

@@ -347,7 +347,7 @@ struct mica_xsave {
 struct mica_apic_state {
 	__u32 regs[MICA_APIC_REGS];
 	__u64 timer_deadline;	/* guest TSC at which the running timer fires, 0: stopped */
-	__u32 pins;		/* bit 0: level of LINT0 */
+	__u32 pins;		/* bit 0: level of LINT0, bit 1: of LINT1 */
 	__u32 pad;
 };
 

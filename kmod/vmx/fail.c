@@ -23,20 +23,17 @@ void vmx_access_failed(unsigned long field)
 #endif
 
 /* "Exit Qualification for VM-Entry Failures". */
-static const char *state_failure(struct mica_vcpu *vcpu, u64 qualification)
+static const char *state_failure(u64 qualification)
 {
-	const char *field;
-
 	switch (qualification) {
 	case ENTRY_FAIL_PDPTE:
-		return "pdpte";
+		return "PDPTE";
 	case ENTRY_FAIL_NMI:
 		return "injecting: NMI in the shadow of STI or MOV SS";
 	case ENTRY_FAIL_VMCS_LINK_PTR:
 		return "VMCS link pointer";
 	}
-	field = vmx_check_guest_state(vcpu);
-	return field ? field : "guest state";
+	return "guest state";
 }
 
 enum mica_next vmx_check_before_entry(struct mica_vcpu *vcpu)
@@ -71,7 +68,9 @@ enum mica_next vmx_entry_failed(struct mica_vcpu *vcpu, u32 reason)
 	vmx_count_exit(vcpu, reason);
 	switch (reason & ~VMX_EXIT_REASONS_FAILED_VMENTRY) {
 	case EXIT_REASON_INVALID_STATE:
-		name = state_failure(vcpu, qualification);
+		name = vmx_check_guest_state(vcpu);
+		if (!name)
+			name = state_failure(qualification);
 		break;
 	case EXIT_REASON_MCE_DURING_VMENTRY:
 		vmx_machine_check();

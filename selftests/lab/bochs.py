@@ -45,8 +45,8 @@ def find():
     """Path of Bochs: $MICA_BOCHS, else Debian's."""
     path = os.environ.get("MICA_BOCHS") or shutil.which("bochs")
     if not path:
-        raise LabError("no Bochs: install the packages bochs, bochs-term, bochsbios and vgabios, or set "
-                       "MICA_BOCHS")
+        raise LabError("no Bochs: install the packages bochs, bochs-term, bochsbios and vgabios, "
+                       "or set MICA_BOCHS")
     if not os.access(path, os.X_OK):
         raise LabError("MICA_BOCHS=%s: not a program" % path)
     for needed in (BIOS, VGABIOS):
@@ -94,8 +94,9 @@ def kernel_arguments(options):
     # but CPUID names the frequency of the CPU's model. So that all clocks agree, say the truth.
     arguments = ["tsc_early_khz=%d" % ((options.ips or DEFAULT_IPS) // 1000)]
     if version(find()) < (3, 0):
-        # 2.7's CPUID tells the size of the plain XSAVE area where the compacted one's is asked for. The
-        # kernel would see that, warn, and do without XSAVE at all; so it only does without compaction.
+        # 2.7's CPUID tells the size of the plain XSAVE area where the compacted one's is asked
+        # for. The kernel would see that, warn, and do without XSAVE at all; so it only does
+        # without compaction.
         arguments.append("clearcpuid=xsaves,xsavec")
     return arguments
 
@@ -106,7 +107,8 @@ def start(machine, run):
     say("Bochs %d.%d, %d CPU%s" % (release + (machine.smp, "s" if machine.smp > 1 else "")))
     if release >= (3, 0):
         if machine.smp > 1:
-            say("warning: on Bochs 3.0 with several CPUs, guests of KVM halt early; use 2.7")
+            say("warning: with several CPUs, guests of KVM were seen to halt early on Bochs 3.0; "
+                "if one does, try 2.7")
         write_files(machine, run, "nogui")
         return emulator.start([path, "-q", "-f", "rc"], run)
     # Debian's 2.7 has no display "nogui", and its debugger waits for a command.

@@ -70,7 +70,8 @@ def flat_kernel(elf):
     phentsize, phnum = struct.unpack_from("<HH", elf, 54)
     loads = []
     for i in range(phnum):
-        p_type, _, offset, _, paddr, filesz = struct.unpack_from("<IIQQQQ", elf, phoff + i * phentsize)
+        header = struct.unpack_from("<IIQQQQ", elf, phoff + i * phentsize)
+        p_type, _, offset, _, paddr, filesz = header
         if p_type == PT_LOAD and filesz:
             loads.append((paddr, offset, filesz))
     base = min(paddr for paddr, _, _ in loads)

@@ -75,8 +75,8 @@ def choose(series):
         names = local() + packaged(series)
         release = newest(filter(has_headers, names), series) or newest(names, series)
     if not release:
-        raise LabError("no cloud kernel %sx found: run 'apt-get update', and for Debian 13's kernel "
-                       "enable bookworm-security or bookworm-backports" % series)
+        raise LabError("no cloud kernel %sx found: run 'apt-get update', and for Debian 13's "
+                       "kernel enable bookworm-security or bookworm-backports" % series)
     return release
 
 
@@ -110,7 +110,7 @@ def find(name):
         return by_path(name)
     release = choose(SERIES[name]) if name in SERIES else name
     if not RELEASE.match(release):
-        raise LabError("--kernel %s: neither 12, 13, a release of a cloud kernel, nor a path" % name)
+        raise LabError("--kernel %s: neither 12, 13, a cloud kernel's release, nor a path" % name)
     kernel = installed(release) or installed(release, unpacked_root(release))
     if not kernel:
         download(release)
@@ -176,7 +176,8 @@ class BzImage:
     @property
     def release(self):
         start = self.u16(self.KERNEL_VERSION) + 0x200
-        return self.data[start:start + 256].split(b"\0")[0].split(b" ")[0].decode("ascii", "replace")
+        version = self.data[start:start + 256].split(b"\0")[0]
+        return version.split(b" ")[0].decode("ascii", "replace")
 
     def vmlinux(self):
         """The ELF file inside. The payload ends with its uncompressed size in 4 bytes."""

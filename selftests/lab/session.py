@@ -165,7 +165,7 @@ class Session:
         if self.status is not None:
             return Result(HOST_FAILED, "the host hangs since the script ended")
         if not self.started:
-            return Result(HOST_FAILED, "the host did not get as far as the script in %d s" % self.seconds)
+            return Result(HOST_FAILED, "the host did not get to the script in %d s" % self.seconds)
         return Result(TIMED_OUT, "the script still ran after %d s" % self.seconds)
 
 

@@ -11,7 +11,7 @@ import hostlog
 # (name of the report, a line that a kernel printed). Every report has at least one.
 REPORTS = (
     ("panic", "[    5.841023] Kernel panic - not syncing: sysrq triggered crash"),
-    ("panic", "[    2.1] ---[ end Kernel panic - not syncing: Attempted to kill init! exitcode=0x0 ]---"),
+    ("panic", "[    2.1] ---[ end Kernel panic - not syncing: x ]---"),
     ("oops", "[   11.0] Oops: 0002 [#1] PREEMPT SMP NOPTI"),
     ("oops", "[   11.0] Oops: Oops: 0000 [#2] PREEMPT SMP NOPTI"),
     ("oops", "[   11.0] invalid opcode: 0000 [#1] PREEMPT SMP NOPTI"),
@@ -25,15 +25,15 @@ REPORTS = (
     ("kasan", "[   11.0] UBSAN: array-index-out-of-bounds in kmod/main.c:12:3"),
     ("bug", "[   11.0] BUG: KASAN: use-after-free in mica_release+0x1/0x2"),
     ("warning", "[    1.9] WARNING: CPU: 0 PID: 103 at kmod/main.c:9 mica_init+0x29/0x1000 [mica]"),
-    ("general protection fault", "[   11.0] general protection fault, maybe for address 0x0: wrong"),
-    ("general protection fault", "[   11.0] traps: mica[101] general protection fault ip:1 sp:2 error:0"),
+    ("general protection fault", "[   11.0] general protection fault, maybe for address 0x0"),
+    ("general protection fault", "[   11.0] traps: mica[101] general protection fault ip:1"),
     ("double fault", "[   11.0] traps: PANIC: double fault, error_code: 0x0"),
     ("rcu stall", "[   26.0] rcu: INFO: rcu_preempt self-detected stall on CPU"),
     ("rcu stall", "[   26.0] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:"),
-    ("rcu stall", "[   26.0] rcu: INFO: rcu_preempt detected expedited stalls on CPUs/tasks: { 1-.... } 21"),
-    ("rcu stall", "[   26.0] rcu: rcu_preempt kthread starved for 5250 jiffies! g9 f0x0 RCU_GP_WAIT_FQS(5)"),
+    ("rcu stall", "[   26.0] rcu: INFO: rcu_preempt detected expedited stalls on CPUs/tasks:"),
+    ("rcu stall", "[   26.0] rcu: rcu_preempt kthread starved for 5250 jiffies! g9 f0x0"),
     ("soft lockup", "[   26.0] watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [mica:101]"),
-    ("workqueue lockup", "[   60.0] BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck"),
+    ("workqueue lockup", "[   60.0] BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0"),
     ("hard lockup", "[   26.0] watchdog: Watchdog detected hard LOCKUP on cpu 1"),
     ("hung task", "[  242.0] INFO: task mica:101 blocked for more than 120 seconds."),
     ("call trace", "[    0.093294] Call Trace:"),
@@ -49,30 +49,30 @@ REPORTS = (
     ("unknown nmi", "[   11.0] Uhhuh. NMI received for unknown reason 30 on CPU 0."),
     ("corruption", "[   11.0] list_del corruption. prev->next should be 1, but was 2"),
     ("corruption", "[   11.0] refcount_t: underflow; use-after-free."),
-    ("unchecked msr", "[   11.0] unchecked MSR access error: RDMSR from 0x123 at rIP: 0x1 (x+0x1/0x2)"),
-    ("fpu state", "[   11.0] Bad FPU state detected at restore_fpregs_from_fpstate+0x1/0x2, reinitializing"),
-    ("leak", "[   11.0] BUG mica_vcpu (Tainted: G): Objects remaining in mica_vcpu on __kmem_cache_shutdown()"),
+    ("unchecked msr", "[   11.0] unchecked MSR access error: RDMSR from 0x123 at rIP: 0x1"),
+    ("fpu state", "[   11.0] Bad FPU state detected at restore_fpregs_from_fpstate+0x1/0x2"),
+    ("leak", "[   11.0] BUG mica_vcpu: Objects remaining in mica_vcpu on __kmem_cache_shutdown()"),
 )
 
 # What stock kernels print on the emulators, and a host at work.
 HARMLESS = (
     "[    0.004787] [Firmware Bug]: TSC_DEADLINE disabled due to Errata; please update microcode",
-    "[    0.025310] RETBleed: WARNING: Spectre v2 mitigation leaves CPU vulnerable to RETBleed attacks, data",
-    "[    0.259615] Speculative Return Stack Overflow: WARNING: See https://kernel.org/doc/html/latest/x",
+    "[    0.0] RETBleed: WARNING: Spectre v2 mitigation leaves CPU vulnerable to RETBleed attacks",
+    "[    0.2] Speculative Return Stack Overflow: WARNING: See https://kernel.org/doc/html/latest/",
     "[    0.669303] Failed to access perfctr msr (MSR c4 is 0)",
     "[    5.385300] acpi PNP0A03:00: fail to add MMCONFIG information, can't access extended",
     "[    2.122276] mica: loading out-of-tree module taints kernel.",
     "[    0.705306] NMI watchdog: Perf NMI watchdog permanently disabled",
     "[    0.677313] rcu: \tMax phase no-delay instances is 1000.",
-    "[    3.0] traps: test[101] trap invalid opcode ip:401000 sp:7ffe0000 error:0 in test[401000+1000]",
+    "[    3.0] traps: test[101] trap invalid opcode ip:401000 sp:7ffe0000 error:0",
     "[    3.0] test[101]: segfault at 0 ip 0000000000401000 sp 00007ffe00000000 error 4 in test",
     "[    0.0] ACPI BIOS Warning (bug): Incorrect checksum in table [XXXX]",
     "[    5.84] sysrq: Trigger a crash",
 )
 
 TOPOLOGY = """\
-[    0.000000] ------------[ cut here ]------------
-[    0.000000] WARNING: CPU: 0 PID: 0 at arch/x86/kernel/cpu/topology_common.c:57 parse_legacy+0x10e/0x130
+[    0.0] ------------[ cut here ]------------
+[    0.0] WARNING: CPU: 0 PID: 0 at arch/x86/kernel/cpu/topology_common.c:57 parse_legacy+0x1/0x13
 [    0.000000] Modules linked in:
 [    0.000000] Call Trace:
 [    0.000000]  <TASK>

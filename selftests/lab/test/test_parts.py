@@ -92,7 +92,8 @@ class CpioTest(unittest.TestCase):
         cpio.directory("tmp")
         cpio.end()
         self.assertEqual(self.unpack(out.getvalue()), {
-            "a": "dir 755", "a/b": "640 one", "a/c": "755 three", "a/l": "-> /a/b", "tmp": "dir 1777"})
+            "a": "dir 755", "a/b": "640 one", "a/c": "755 three", "a/l": "-> /a/b",
+            "tmp": "dir 1777"})
 
     def test_merged_usr(self):
         out = io.BytesIO()
@@ -110,8 +111,9 @@ class CpioTest(unittest.TestCase):
 
 
 class KernelsTest(unittest.TestCase):
-    NAMES = ["6.1.0-9-cloud-amd64", "6.1.0-10-cloud-amd64", "6.1.0-11-amd64", "6.12.1+deb12-cloud-amd64",
-             "6.1.0-12-cloud-amd64-dbg", "6.1.0-12-cloud-amd64-unsigned"]
+    NAMES = ["6.1.0-9-cloud-amd64", "6.1.0-10-cloud-amd64", "6.1.0-11-amd64",
+             "6.12.1+deb12-cloud-amd64", "6.1.0-12-cloud-amd64-dbg",
+             "6.1.0-12-cloud-amd64-unsigned"]
 
     def test_newest_counts_and_keeps_to_its_series(self):
         self.assertEqual(kernels.newest(self.NAMES, "6.1."), "6.1.0-10-cloud-amd64")
@@ -136,14 +138,14 @@ class KernelsTest(unittest.TestCase):
 
 def small_elf(segments, entry):
     """An ELF file with segments (address, content)."""
-    head = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 62, 1, entry, 64, 0, 0, 64, 56,
-                       len(segments) + 1, 0, 0, 0)
+    head = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 62, 1, entry, 64, 0, 0,
+                       64, 56, len(segments) + 1, 0, 0, 0)
     offset = 64 + 56 * (len(segments) + 1)
     table = struct.pack("<IIQQQQQQ", 4, 4, offset, 0, 0, 1, 1, 4)	# a note is not loaded
     body = b""
     for address, content in segments:
-        table += struct.pack("<IIQQQQQQ", 1, 7, offset + len(body), 0xffffffff80000000 + address, address,
-                             len(content), len(content), 4096)
+        table += struct.pack("<IIQQQQQQ", 1, 7, offset + len(body), 0xffffffff80000000 + address,
+                             address, len(content), len(content), 4096)
         body += content
     return head + table + body
 
@@ -164,8 +166,8 @@ class BootImageTest(unittest.TestCase):
         self.assertEqual(sum(rom) % 256, 0)
 
     def test_stub_is_as_large_as_the_disk_takes_it_for(self):
-        self.assertEqual(len(bootimage.assemble("stub.S", bootimage.ONE_MIB, KERNEL_ENTRY=0x1000000)),
-                         bootimage.STUB_SIZE)
+        stub = bootimage.assemble("stub.S", bootimage.ONE_MIB, KERNEL_ENTRY=0x1000000)
+        self.assertEqual(len(stub), bootimage.STUB_SIZE)
 
 
 class CacheTest(unittest.TestCase):
@@ -200,7 +202,8 @@ class CacheTest(unittest.TestCase):
             raise cache.LabError("no more")
         with self.assertRaises(cache.LabError):
             cache.get("thing", "key", make)
-        self.assertEqual([n for n in os.listdir(cache.directory()) if not n.startswith(".lock")], [])
+        left = [n for n in os.listdir(cache.directory()) if not n.startswith(".lock")]
+        self.assertEqual(left, [])
 
     def test_old_files_go(self):
         path = cache.get("thing", "old", lambda f: f.write(b"x"))
@@ -319,8 +322,8 @@ class OptionsTest(unittest.TestCase):
 
     def test_defaults(self):
         options = self.parse()
-        self.assertEqual((options.cpu, options.emulator, options.kernel, options.smp, options.memory,
-                          options.time), ("vmx", "bochs", "12", 1, 1024, 300))
+        self.assertEqual((options.cpu, options.emulator, options.kernel, options.smp,
+                          options.memory, options.time), ("vmx", "bochs", "12", 1, 1024, 300))
         self.assertEqual(options.arguments, ["-x", "y"])
 
     def test_emulator_follows_cpu(self):
@@ -329,7 +332,7 @@ class OptionsTest(unittest.TestCase):
 
     def test_what_cannot_be(self):
         for arguments in (("--emulator", "qemu"), ("--cpu", "svm", "--emulator", "bochs"),
-                          ("--net", "/tmp/x:1")):
+                          ("--net", "/tmp/x:1"), ("--memory", "64")):
             with self.subTest(arguments=arguments), self.assertRaises(cache.LabError):
                 self.parse(*arguments)
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <sched.h>
+
 #include "apic_test.h"
 
 struct machine machine;
@@ -72,6 +74,8 @@ int hrtimer_cancel(struct hrtimer *timer)
 void mica_vcpu_request(struct mica_vcpu *vcpu, enum mica_request request)
 {
 	set_bit(request, &vcpu->requests);
+	if (machine.yield)
+		sched_yield();
 }
 
 void mica_vcpu_kick(struct mica_vcpu *vcpu)

@@ -30,6 +30,7 @@ struct machine {
 	unsigned int kicks[MICA_MAX_VCPUS];
 	long pages;			/* allocated and not freed */
 	bool no_memory;
+	bool yield;			/* the CPU to other threads after each request */
 };
 
 extern struct machine machine;

@@ -85,6 +85,7 @@ static void test_identity(void **state)
 		assert_int_equal(read_reg(f, 0x10 + 2 * i), MASKED);
 		assert_int_equal(read_reg(f, 0x11 + 2 * i), 0);
 	}
+	ioapic_set_irq(f->ioapic, 0, 1);
 	assert_int_equal(read_reg(f, 0x40), 0);
 	assert_int_equal(read_reg(f, 0xff), 0);
 }
@@ -242,6 +243,9 @@ static void test_narrow_accesses(void **state)
 	assert_true(bus_write(f->mmio, IOAPIC_BASE + 0x12, 2, 0));
 	assert_int_equal(in_sized(f->mmio, IOAPIC_BASE + 0x10, 4), 0x77);
 	assert_int_equal(in_sized(f->mmio, IOAPIC_BASE + 0x10, 8), 0x77);
+	for (unsigned int i = 4; i < 16; i++)
+		assert_true(bus_write(f->mmio, IOAPIC_BASE + 0x10 + i, 1, 0xff));
+	assert_int_equal(in_sized(f->mmio, IOAPIC_BASE + 0x10, 4), 0x77);
 	assert_int_equal(in_sized(f->mmio, IOAPIC_BASE + 0x14, 4), 0);
 	assert_int_equal(in_sized(f->mmio, IOAPIC_BASE + 0x20, 4), 0);
 	assert_int_equal(in_sized(f->mmio, IOAPIC_BASE + 0x13, 4), 0);

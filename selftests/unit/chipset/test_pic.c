@@ -176,6 +176,27 @@ static void test_priority_and_nesting(void **state)
 	assert_int_equal(pic_acknowledge(f->pic), 0x24);
 }
 
+/* Only what has a higher priority interrupts a handler. */
+static void test_all_pairs(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned int i = 0; i < 64; i++) {
+		unsigned int serving = i >> 3, request = i & 7;
+
+		if (serving == request || serving == IRQ_CASCADE || request == IRQ_CASCADE)
+			continue;
+		pulse(f, serving);
+		assert_int_equal(pic_acknowledge(f->pic), 0x20 + serving);
+		pulse(f, request);
+		assert_int_equal(f->intr.level, request < serving);
+		out8(f->ports, 0x20, 0x20);
+		assert_int_equal(pic_acknowledge(f->pic), 0x20 + request);
+		out8(f->ports, 0x20, 0x20);
+		out8(f->ports, 0x20, 0x20);
+	}
+}
+
 /* What still waits when INTA is given makes a new edge on INTR. */
 static void test_intr_edge_per_request(void **state)
 {
@@ -344,6 +365,9 @@ static void test_poll(void **state)
 	assert_int_equal(read_isr(f, 0x20), 0x04);
 	assert_int_equal(read_isr(f, 0xa0), 0x02);
 	assert_int_equal(in8(f->ports, 0x21), 0);	/* one read only */
+	pulse(f, 0);
+	out8(f->ports, 0x20, 0x0c);
+	assert_int_equal(in8(f->ports, 0x21), 0x80);
 }
 
 static void test_wide_access(void **state)
@@ -405,6 +429,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_edge, setup_ready, teardown),
 		cmocka_unit_test_setup_teardown(test_level, setup_ready, teardown),
 		cmocka_unit_test_setup_teardown(test_priority_and_nesting, setup_ready, teardown),
+		cmocka_unit_test_setup_teardown(test_all_pairs, setup_ready, teardown),
 		cmocka_unit_test_setup_teardown(test_intr_edge_per_request, setup_ready, teardown),
 		cmocka_unit_test_setup_teardown(test_mask, setup_ready, teardown),
 		cmocka_unit_test_setup_teardown(test_spurious, setup_ready, teardown),

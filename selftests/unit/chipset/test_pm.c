@@ -97,6 +97,9 @@ static void test_timer_interrupt(void **state)
 	assert_int_equal(f->sci.level, 0);
 	fake_clock_advance(f->clock, HALF_NS);
 	assert_int_equal(f->sci.level, 1);
+	assert_true(fake_clock_deadline(f->clock) == FAKE_CLOCK_NEVER);
+	out(f, STS, 1, 1);
+	assert_true(fake_clock_deadline(f->clock) != FAKE_CLOCK_NEVER);
 	out(f, EN, 2, 0);
 	assert_int_equal(f->sci.level, 0);
 	assert_true(fake_clock_deadline(f->clock) == FAKE_CLOCK_NEVER);
@@ -129,6 +132,8 @@ static void test_control(void **state)
 	out(f, CNT, 2, 0xdfff);			/* all but SLP_EN */
 	assert_int_equal(in(f, CNT, 2), 0x1c03);
 	out(f, EN, 2, 0xffff);
+	assert_int_equal(in(f, EN, 2), 0x0721);
+	out(f, STS, 2, 0);			/* touches its own two bytes */
 	assert_int_equal(in(f, EN, 2), 0x0721);
 	assert_int_equal(f->power.requests, 0);
 }

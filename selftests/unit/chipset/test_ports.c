@@ -100,6 +100,7 @@ static void test_keyboard_probe(void **state)
 	struct fixture *f = *state;
 
 	assert_int_equal(in8(f->ports, 0x64) & 0x41, 0);
+	assert_int_equal(command(f, 0x20), 0x74);
 	assert_int_equal(command(f, 0xaa), 0x55);
 	assert_int_equal(in8(f->ports, 0x64) & 0x05, 0x04);
 	assert_int_equal(command(f, 0xab), 0x00);
@@ -107,10 +108,10 @@ static void test_keyboard_probe(void **state)
 	out8(f->ports, 0x64, 0x60);
 	out8(f->ports, 0x60, 0x45);
 	assert_int_equal(command(f, 0x20), 0x65);	/* the second port stays off */
-	out8(f->ports, 0x64, 0xae);
-	assert_int_equal(command(f, 0x20) & 0x10, 0);
 	out8(f->ports, 0x64, 0xad);
 	assert_int_equal(command(f, 0x20) & 0x10, 0x10);
+	out8(f->ports, 0x64, 0xae);
+	assert_int_equal(command(f, 0x20) & 0x10, 0);
 	/* Nobody is there: the controller answers "resend", with the time-out bit. */
 	out8(f->ports, 0x60, 0xff);
 	assert_int_equal(in8(f->ports, 0x64) & 0x41, 0x41);
@@ -146,6 +147,11 @@ static void test_controller_ram(void **state)
 	out8(f->ports, 0x64, 0x7f);
 	out8(f->ports, 0x60, 0x9c);
 	assert_int_equal(command(f, 0x3f), 0x9c);
+	out8(f->ports, 0x64, 0x40);	/* no commands */
+	out8(f->ports, 0x64, 0x80);
+	assert_int_equal(in8(f->ports, 0x64) & 0x01, 0);
+	out8(f->ports, 0x60, 0x11);	/* for the keyboard, then */
+	assert_int_equal(in8(f->ports, 0x60), 0xfe);
 	assert_int_equal(command(f, 0xd0), 0x03);
 	assert_int_equal(command(f, 0xc0), 0x80);
 }

@@ -308,6 +308,7 @@ static void test_periodic(void **state)
 		assert_int_equal(get(f, 0x0c) & 0xc0, 0xc0);
 	}
 	put(f, 0x0a, 0x2f);				/* 2 Hz */
+	assert_int_equal(get(f, 0x0c), 0);		/* another rate is no interrupt */
 	f->irq.rises = 0;
 	for (unsigned int i = 0; i < 100; i++) {
 		fake_clock_advance(f->clock, 100 * MS);

@@ -54,8 +54,8 @@ static int op_write(void *opaque, uint64_t gpa, const void *from, unsigned int s
 		memcpy(world->ram + gpa, from, size);
 		return 0;
 	}
-	if (world->fail)
-		return world->fail;
+	if (world->fail || world->fail_write)
+		return world->fail ? world->fail : world->fail_write;
 	if (in_device(gpa, size))
 		memcpy(world->device + (gpa - DEVICE), from, size);
 	record(world, false, true, gpa, size, from);

@@ -68,7 +68,8 @@ struct world {
 	uint64_t entry_updates;
 	uint64_t port_value;		/* what ports answer; grows by 1 */
 	bool no_vectors;
-	int fail;			/* what the device answers */
+	int fail;			/* what the device and the ports answer */
+	int fail_write;			/* what the device answers to writes */
 	uint8_t xmm[16][16];
 	uint8_t device[DEVICE_SIZE];
 	uint8_t ram[RAM_SIZE];

@@ -174,11 +174,9 @@ static bool same(const char *row, const char *what, uint64_t found, uint64_t exp
 	return false;
 }
 
-static bool run_row(struct world *world, const struct row *row)
+static void prepare_row(struct world *world, const struct row *row)
 {
 	struct mica_state_gprs *gprs = &world->state.gprs;
-	enum insn_result result;
-	bool ok;
 
 	world_reset(world);
 	set_mode(world, row->mode);
@@ -187,6 +185,15 @@ static bool run_row(struct world *world, const struct row *row)
 	gprs->rdx = row->before.rdx;
 	gprs->rflags = row->before.flags | FIXED;
 	memcpy(world->device, &row->before.device, 8);
+}
+
+static bool run_row(struct world *world, const struct row *row)
+{
+	struct mica_state_gprs *gprs = &world->state.gprs;
+	enum insn_result result;
+	bool ok;
+
+	prepare_row(world, row);
 	world->state.events.interrupt_shadow = MICA_SHADOW_STI;
 	result = world_run(world, row->bytes, row->length);
 	ok = same(row->name, "result", result, INSN_DONE);
@@ -208,6 +215,83 @@ static void test_table(void **state)
 	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		failed += !run_row(*state, &rows[i]);
 	assert_int_equal(failed, 0);
+}
+
+static bool is_flush(const struct row *row)
+{
+	return !strncmp(row->name, "clflush", 7);
+}
+
+/* An operation that fails, or that fails for writes only, leaves every register. */
+static void test_table_failures(void **state)
+{
+	struct world *world = *state;
+	struct mica_state_gprs before;
+	enum insn_result result;
+
+	for (unsigned int i = 0; i < 2 * sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct row *row = &rows[i / 2];
+
+		prepare_row(world, row);
+		world->fail = i & 1 ? 0 : -5;
+		world->fail_write = -5;
+		before = world->state.gprs;
+		result = world_run(world, row->bytes, row->length);
+		if (i & 1 || is_flush(row))
+			assert_true(result == INSN_DONE || result == INSN_FAILED);
+		else
+			assert_int_equal(result, INSN_FAILED);
+		if (result == INSN_FAILED)
+			assert_memory_equal(&before, &world->state.gprs, sizeof(before));
+	}
+}
+
+/* So does a fault, but for RF. */
+static void test_table_faults(void **state)
+{
+	struct world *world = *state;
+	struct mica_state_gprs before;
+
+	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		enum insn_result result;
+
+		if (rows[i].mode != LONG || strstr(rows[i].name, "moffs"))
+			continue;
+		prepare_row(world, &rows[i]);
+		world->state.gprs.rbx = 1ull << 63;
+		world->state.events.interrupt_shadow = MICA_SHADOW_STI;
+		before = world->state.gprs;
+		result = world_run(world, rows[i].bytes, rows[i].length);
+		world_assert_fault(world, result, 13, true, 0);
+		before.rflags |= RF;
+		assert_memory_equal(&before, &world->state.gprs, sizeof(before));
+		assert_int_equal(world->state.events.interrupt_shadow, 0);
+		assert_int_equal(world->count, 0);
+	}
+}
+
+/* 40 is a prefix in 64-bit mode and INC EAX in compatibility mode. */
+static void test_compatibility_mode(void **state)
+{
+	struct world *world = *state;
+
+	world->state.gprs.rax = 0xffffffff;
+	world->state.gprs.rbx = DEVICE;
+	assert_int_equal(RUN(world, "\x40\x8b\x03"), INSN_DONE);
+	assert_int_equal(world->state.gprs.rip, CODE + 3);
+	world->state.segs.cs.attr = ATTR_CODE32;
+	world->state.gprs.rax = 0xffffffff;
+	assert_int_equal(RUN(world, "\x40\x8b\x03"), INSN_DONE);
+	assert_int_equal(world->state.gprs.rip, CODE + 1);
+	assert_int_equal(world->state.gprs.rax, 0);
+	world->state.segs.ds.base = 0xfffffff8;		/* wraps at 4 GiB */
+	world->state.gprs.rbx = DEVICE + 8;
+	assert_int_equal(RUN(world, "\x8b\x03"), INSN_DONE);
+	assert_true(world->log[1].address == DEVICE);
+	world->state.segs.cs.attr = ATTR_CODE16;
+	world->state.gprs.rax = 0x0000ffff;
+	assert_int_equal(RUN(world, "\x40"), INSN_DONE);		/* inc ax */
+	assert_int_equal(world->state.gprs.rax, 0);
 }
 
 /* What reaches the device: as many accesses as the CPU makes, of the instruction's size. */
@@ -539,6 +623,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_table),
+		TEST(test_table_failures),
+		TEST(test_table_faults),
+		TEST(test_compatibility_mode),
 		TEST(test_accesses),
 		TEST(test_operand_across_pages),
 		TEST(test_bit_numbers),

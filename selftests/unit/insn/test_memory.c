@@ -120,6 +120,7 @@ static void test_real_mode_segments(void **state)
 	assert_int_equal(RUN(world, "\x2e\x89\x07"), INSN_DONE);	/* mov [cs:bx], ax */
 	assert_int_equal(world_get(world, 0x9000, 2), 0x55);
 	world->state.gprs.rbx = 0xffff;
+	world->state.events.exception_error = 0x55;		/* of an earlier one */
 	world_assert_fault(world, RUN(world, "\x8b\x07"), 13, false, 0);
 }
 

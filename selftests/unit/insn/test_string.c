@@ -231,6 +231,30 @@ static void test_ins_outs(void **state)
 	assert_int_equal(RUN(world, "\x6f"), INSN_FAILED);
 }
 
+/* An element that fails has not moved the pointers, and the ones before it have. */
+static void test_failing_device(void **state)
+{
+	static const char *const cases[] = { "\xa4", "\xa5", "\xaa", "\xac", "\xa6", "\xae", "\x6c" };
+	struct world *world = *state;
+	struct mica_state_gprs before, *gprs;
+
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		gprs = start(world, DEVICE, DEVICE + 0x100, 4);
+		world->fail = -5;
+		gprs->rip = CODE;
+		before = *gprs;
+		assert_int_equal(world_run(world, cases[i], 1), INSN_FAILED);
+		assert_int_equal(world->report.error, -5);
+		assert_memory_equal(&before, gprs, sizeof(before));
+	}
+	world->fail = 0;
+	world->fail_write = -5;
+	gprs = start(world, DEVICE, RAM_SIZE - 2, 4);	/* goes on beyond the memory */
+	assert_int_equal(RUN(world, "\xf3\xa4"), INSN_FAILED);
+	assert_int_equal(gprs->rcx, 2);
+	assert_int_equal(gprs->rip, CODE);
+}
+
 /* ------------------------------------------------------------ I/O rights */
 
 #define TSS	0x20000u
@@ -336,6 +360,7 @@ int main(void)
 		TEST(test_fault_in_the_middle),
 		TEST(test_no_read_without_write),
 		TEST(test_ins_outs),
+		TEST(test_failing_device),
 		TEST(test_io_map),
 		TEST(test_io_privilege_level),
 		TEST(test_movsd_is_not_a_string),

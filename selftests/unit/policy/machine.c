@@ -231,10 +231,6 @@ void fpu_copy_guest_fpstate_to_uabi(struct fpu_guest *fpu, void *to, unsigned in
 
 int fpu_copy_uabi_to_guest_fpstate(struct fpu_guest *fpu, const void *from, u64 xcr0, u32 *pkru)
 {
-	const struct xregs_state *image = from;
-
-	if ((image->header.xfeatures & ~xcr0) || (image->i387.mxcsr & 0xffff0000))
-		return -EINVAL;
 	memcpy(fpu->fpstate->regs.bytes, from, sizeof(fpu->fpstate->regs));
 	return 0;
 }
@@ -268,7 +264,7 @@ static u64 *backend_msr(u32 index)
 	case 0x174 ... 0x176:
 		return &machine.sysenter[index - 0x174];
 	case 0x1d9:
-		return &machine.debugctl;
+		return machine.lacks_debugctl ? NULL : &machine.debugctl;
 	case 0x277:
 		return &machine.pat;
 	case 0xc0000080:

@@ -154,6 +154,26 @@ static void test_cpu_says_no(void **state)
 	assert_false(policy_leaf(&policy, 7, 0)->ebx & BIT(16));
 }
 
+/* Beyond its last leaf a CPU answers with other leaves' data. */
+static void test_old_cpu(void **state)
+{
+	u32 i;
+
+	host_leaf(0, 0)->eax = 0xd;
+	host_leaf(7, 0)->eax = 0;
+	host_leaf(0xd, 0)->ebx = 0x0badbad0;
+	host_leaf(0x80000000, 0)->eax = 0x80000008;
+	host_leaf(0xd, 0)->edx = 0x0badbad0;
+	assert_int_equal(mica_cpuid_set(vcpu, &policy), -EINVAL);
+	assert_int_equal(mica_cpuid_supported(&policy), 0);
+	give_policy(&policy);
+	for (i = 0; i < policy.count; i++) {
+		assert_int_not_equal(policy.entries[i].leaf, 0x1f);
+		assert_int_not_equal(policy.entries[i].leaf, 0x80000021);
+		assert_false(policy.entries[i].leaf == 7 && policy.entries[i].subleaf);
+	}
+}
+
 static void test_backend_says_no(void **state)
 {
 	((struct mica_backend *)mica_backend)->lacks = MICA_LACKS_RDTSCP | MICA_LACKS_INVPCID |
@@ -223,10 +243,16 @@ static void one_and_all_zero(struct mica_cpuid *p)
 static void all_of_leaf_7(struct mica_cpuid *p) { policy_leaf(p, 7, 0)->flags = 0; }
 static void subleaf_of_1(struct mica_cpuid *p) { policy_leaf(p, 1, 0)->flags = 1; }
 static void stray_subleaf(struct mica_cpuid *p) { policy_leaf(p, 1, 0)->subleaf = 1; }
+static void stray_zero(struct mica_cpuid *p) { add(p, 3, 5, 0, 0); }
 static void pmu(struct mica_cpuid *p) { add(p, 0xa, 0, 0, 0x07300404); }
 static void mwait(struct mica_cpuid *p) { add(p, 5, 0, 0, 0x40); }
 static void pt(struct mica_cpuid *p) { add(p, 0x14, 0, MICA_CPUID_SUBLEAF, 1); }
 static void no_leaf_0(struct mica_cpuid *p) { policy_remove(p, 0, 0); }
+static void no_leaf_0_but_a_limit(struct mica_cpuid *p)
+{
+	policy_remove(p, 0, 0);
+	policy_leaf(p, 1, 0)->eax = 0x1f;
+}
 static void low_limit(struct mica_cpuid *p) { policy_leaf(p, 0, 0)->eax = 0x15; }
 static void high_limit(struct mica_cpuid *p) { policy_leaf(p, 0, 0)->eax = 0x20; }
 static void low_extended(struct mica_cpuid *p) { policy_leaf(p, 0x80000000, 0)->eax = 0x80000007; }
@@ -250,6 +276,16 @@ static void deadline_alone(struct mica_cpuid *p)
 static void xsave_size(struct mica_cpuid *p) { policy_leaf(p, 0xd, 0)->ecx = 2695; }
 static void no_sse(struct mica_cpuid *p) { policy_leaf(p, 0xd, 0)->eax &= ~2u; }
 static void no_x87(struct mica_cpuid *p) { policy_leaf(p, 0xd, 0)->eax &= ~1u; }
+static void x87_only(struct mica_cpuid *p)
+{
+	unsigned int i;
+
+	policy_leaf(p, 0xd, 0)->eax = 1;
+	policy_leaf(p, 0xd, 0)->ecx = 576;
+	for (i = 2; i < 10; i++)
+		if (BIT(i) & 0x2e4)
+			policy_remove(p, 0xd, i);
+}
 static void half_avx512(struct mica_cpuid *p)
 {
 	policy_leaf(p, 0xd, 0)->eax &= ~BIT(6);
@@ -260,6 +296,11 @@ static void amx(struct mica_cpuid *p) { policy_leaf(p, 0xd, 0)->eax |= 0x60000; 
 static void high_xcr0(struct mica_cpuid *p) { policy_leaf(p, 0xd, 0)->edx = BIT(30); }
 static void pkru_alone(struct mica_cpuid *p) { policy_leaf(p, 7, 0)->ecx &= ~BIT(3); }
 static void xss(struct mica_cpuid *p) { policy_leaf(p, 0xd, 1)->ecx = 0x800; }
+static void xss_described(struct mica_cpuid *p)
+{
+	xss(p);
+	p->entries[p->count++] = *host_leaf(0xd, 11);
+}
 static void no_component(struct mica_cpuid *p) { policy_remove(p, 0xd, 5); }
 static void moved_component(struct mica_cpuid *p) { policy_leaf(p, 0xd, 9)->ebx = 2560; }
 static void stray_component(struct mica_cpuid *p) { add(p, 0xd, 3, MICA_CPUID_SUBLEAF, 64); }
@@ -275,7 +316,8 @@ static void test_refused(void **state)
 		CASE(outer_pad), CASE(flags), CASE(dynamic_flag), CASE(too_many),
 		CASE(huge_count), CASE(twice), CASE(subleaf_twice), CASE(all_and_one),
 		CASE(all_and_one_zero), CASE(one_and_all_zero), CASE(all_of_leaf_7),
-		CASE(subleaf_of_1), CASE(stray_subleaf), CASE(pmu), CASE(mwait), CASE(pt),
+		CASE(subleaf_of_1), CASE(stray_subleaf), CASE(pmu), CASE(stray_zero),
+		CASE(no_leaf_0_but_a_limit), CASE(x87_only), CASE(xss_described), CASE(mwait), CASE(pt),
 		CASE(no_leaf_0), CASE(low_limit), CASE(high_limit), CASE(low_extended),
 		CASE(high_extended), CASE(no_extended), CASE(other_range), CASE(between),
 		CASE(wide_addresses), CASE(narrow_addresses), CASE(linear_57),
@@ -382,6 +424,38 @@ static void test_registers_must_fit(void **state)
 	give_policy(&less);
 }
 
+/* Any bits and bytes: refused, or what the host can do.  The guest then asks for anything. */
+static void test_random_policies(void **state)
+{
+	unsigned int round, accepted = 0, i;
+	u32 regs[4];
+
+	srandom(1);
+	for (round = 0; round < 20000; round++) {
+		struct mica_cpuid changed = policy;
+		unsigned int changes = 1 + random() % 3;
+
+		while (changes--) {
+			struct mica_cpuid_entry *entry =
+				&changed.entries[random() % changed.count];
+			u32 *word = &entry->leaf + random() % 8;
+
+			*word = random() % 4 ? *word ^ BIT(random() % 32) : random() % 0x40;
+		}
+		if (mica_cpuid_set(vcpu, &changed))
+			continue;
+		accepted++;
+		assert_int_equal(vcpu->features.xcr0 & ~mica_fpu_xcr0(), 0);
+		assert_int_equal(vcpu->features.xss, 0);
+		assert_true(vcpu->features.cr4_reserved & X86_CR4_VMXE);
+		assert_in_range(vcpu->features.phys_bits, 32, 46);
+		for (i = 0; i < 8; i++)
+			guest_cpuid(random() % 0x30 | (u32)(random() & 0xc) << 28, random() % 12,
+				    regs);
+	}
+	assert_in_range(accepted, 1000, 19000);
+}
+
 /* ------------------------------------------------------------ features */
 
 static void test_features_of_all(void **state)
@@ -479,6 +553,7 @@ int main(void)
 		TEST(test_supported_xsave),
 		TEST(test_kernel_says_no),
 		TEST(test_cpu_says_no),
+		TEST(test_old_cpu),
 		TEST(test_backend_says_no),
 		TEST(test_host_without_xsave),
 		TEST(test_refused),
@@ -487,6 +562,7 @@ int main(void)
 		TEST(test_the_vmm_may_choose),
 		TEST(test_empty_policy),
 		TEST(test_registers_must_fit),
+		TEST(test_random_policies),
 		TEST(test_features_of_all),
 		TEST(test_each_cr4_bit_needs_its_feature),
 		TEST(test_features_of_little),

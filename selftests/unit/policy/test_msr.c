@@ -368,6 +368,7 @@ static void test_misc_enable(void **state)
 	assert_int_equal(get(MISC_ENABLE), 0x1801);
 	assert_int_equal(set(MISC_ENABLE, 0x1800), 0);
 	assert_int_equal(get(MISC_ENABLE), 0x1800);
+	assert_int_equal(vcpu->misc_enable, 0);
 	assert_int_equal(set(MISC_ENABLE, 1), 0);
 	assert_int_equal(get(MISC_ENABLE), 0x1801);
 	assert_int_equal(set(MISC_ENABLE, BIT(22)), -EINVAL);
@@ -383,6 +384,10 @@ static void test_others(void **state)
 	assert_int_equal(set(DEBUGCTL, 2), 0);
 	assert_int_equal(get(DEBUGCTL), 2);
 	assert_int_equal(set(DEBUGCTL, 1), -EINVAL);
+	machine.lacks_debugctl = true;
+	assert_int_equal(get(DEBUGCTL), 0);
+	assert_int_equal(set(DEBUGCTL, 0), 0);
+	assert_int_equal(set(DEBUGCTL, 2), -EINVAL);
 	assert_int_equal(set(XSS, 0x800), -EINVAL);
 	assert_int_equal(set(APIC_BASE, 0xfee00d00), 0);
 	assert_int_equal(get(APIC_BASE), 0xfee00d00);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core_test.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -11,6 +12,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -137,7 +139,30 @@ static void test_flood(void **state)
 	wait_drained(fixture);
 }
 
-/* Until the thread sits in a write() that nobody will end, and the ring is full as well. */
+/* The state letter of the thread that writes, as ps(1) shows it. */
+static char writer_state(void)
+{
+	DIR *folder = opendir("/proc/self/task");
+	struct dirent *entry;
+	char found = 0;
+
+	while (!found && (entry = readdir(folder))) {
+		g_autofree char *path = g_strdup_printf("/proc/self/task/%s/stat", entry->d_name);
+		g_autofree char *text = NULL;
+		char *state;
+
+		if (!g_file_get_contents(path, &text, NULL, NULL))
+			continue;
+		state = strstr(text, "(console) ");
+		if (state)
+			found = state[strlen("(console) ")];
+	}
+	closedir(folder);
+	return found;
+}
+
+/* Until the thread sleeps in a write() that nobody will end, and the ring is full as well:
+ * with so much to do it has no other reason to sleep. */
 static void fill(struct fixture *fixture)
 {
 	struct pollfd writable = { .fd = fixture->writer, .events = POLLOUT };
@@ -147,7 +172,7 @@ static void fill(struct fixture *fixture)
 	do {
 		full = console_output_put(fixture->output, bytes, sizeof(bytes));
 		sched_yield();
-	} while (!full || poll(&writable, 1, 0) == 1);
+	} while (!full || poll(&writable, 1, 0) == 1 || writer_state() != 'S');
 }
 
 static void *wait_for_room(void *opaque)
@@ -191,6 +216,10 @@ static void test_reader_gone(void **state)
 	struct fixture *fixture = *state;
 	uint8_t bytes[1024] = { 0 };
 
+	int messages = memfd_create("messages", MFD_CLOEXEC), before = dup(STDERR_FILENO);
+	char text[4096] = "";
+
+	dup2(messages, STDERR_FILENO);
 	close(fixture->reader);
 	fixture->reader = -1;
 	for (int i = 0; i < 1000; i++)
@@ -198,6 +227,13 @@ static void test_reader_gone(void **state)
 			console_output_wait(fixture->output);
 	console_output_drain(fixture->output);
 	wait_drained(fixture);
+	dup2(before, STDERR_FILENO);
+	close(before);
+	assert_true(pread(messages, text, sizeof(text) - 1, 0) > 0);
+	close(messages);
+	/* The user is told, and told once. */
+	assert_string_equal(text, "mica: cannot write the guest's console output (Broken pipe): "
+			    "from here on it is thrown away\n");
 }
 
 /* The descriptor is somebody else's as well, and may not block. */

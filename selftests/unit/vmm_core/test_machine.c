@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../../../vmm/chipset/chipset.h"
@@ -234,7 +236,7 @@ static void test_fail_entry(void **state)
 	};
 
 	assert_end(state, entry, MACHINE_CRASH, "GUEST_CR0 is 0x20, expected 0x21");
-	assert_message(*state, "  rip              0000000000000000");
+	assert_message(*state, "  rip              0000000000001000");
 	assert_message(*state, "  kernel_gs_base   ");
 	assert_message(*state, "  ldtr             base 0000000000000000 limit ");
 }
@@ -270,7 +272,8 @@ static void test_memory_fault(void **state)
 
 static void test_unknown_exit(void **state)
 {
-	assert_end(state, (struct fake_exit){ .reason = 4711 }, MACHINE_ERROR, "exit 4711");
+	assert_end(state, (struct fake_exit){ .reason = MICA_EXIT_MEMORY_FAULT + 1 }, MACHINE_ERROR,
+		   "the module says exit 11");
 }
 
 static void test_run_fails(void **state)
@@ -414,6 +417,122 @@ static void test_flood(void **state)
 	assert_int_equal(play(fixture, script, G_N_ELEMENTS(script), &value), MACHINE_OFF);
 	assert_console(fixture, expected);
 	assert_no_message(fixture);
+}
+
+/* A console whose reader decides when it reads: a FIFO that holds next to nothing. */
+static int open_fifo(struct fixture *fixture)
+{
+	int fd;
+
+	assert_int_equal(unlink(fixture->path), 0);
+	assert_int_equal(mkfifo(fixture->path, 0600), 0);
+	fd = open(fixture->path, O_RDWR | O_CLOEXEC);
+	assert_true(fcntl(fd, F_SETPIPE_SZ, 4096) >= 4096);
+	return fd;
+}
+
+#define LAST_WORDS	20000
+
+struct late {
+	struct machine *machine;
+	int fd;
+};
+
+static void *read_late(void *opaque)
+{
+	struct late *late = opaque;
+	size_t count = 0;
+	uint8_t bytes[512];
+	ssize_t got;
+
+	while (!atomic_load(&late->machine->stopping))
+		sched_yield();
+	while (count < LAST_WORDS) {
+		got = read(late->fd, bytes, sizeof(bytes));
+		if (got <= 0)
+			break;
+		count += got;
+	}
+	return GSIZE_TO_POINTER(count);
+}
+
+/* When the guest powers off, most of what it printed is still with us; the reader comes
+ * when the vCPU has ended. */
+static void test_drain(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fake_exit script[] = { FAKE_OUT(COM1, 1, 'x'), POWER_OFF_EXIT };
+	g_autoptr(GError) error = NULL;
+	struct late late = { .fd = open_fifo(fixture) };
+	pthread_t thread;
+	uint32_t value;
+	void *count;
+
+	script[0].repeat = LAST_WORDS;
+	fake_kernel.script = script;
+	fake_kernel.length = G_N_ELEMENTS(script);
+	late.machine = machine_new(&fixture->config, &error);
+	assert_non_null(late.machine);
+	pthread_create(&thread, NULL, read_late, &late);
+	assert_int_equal(machine_run(late.machine, &value), MACHINE_OFF);
+	pthread_join(thread, &count);
+	machine_free(late.machine);
+	assert_int_equal(GPOINTER_TO_SIZE(count), LAST_WORDS);
+	close(late.fd);
+}
+
+static void *end_when_stuck(void *opaque)
+{
+	struct machine *machine = opaque;
+	bool full = false;
+
+	/* The ring is full, and with nobody reading it stays so: the vCPU waits for room. */
+	while (!full) {
+		full = console_put(machine->console, (const uint8_t *)"", 0);
+		sched_yield();
+	}
+	kill(getpid(), SIGTERM);
+	return NULL;
+}
+
+/* Nobody reads the console at all: a signal ends the guest nevertheless. */
+static void test_stuck_console(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fake_exit script[] = { FAKE_OUT(COM1, 1, 'x') };
+	int fifo = open_fifo(fixture);
+	g_autoptr(GError) error = NULL;
+	struct machine *machine;
+	pthread_t thread;
+	uint32_t value;
+
+	script[0].repeat = UINT32_MAX;
+	fake_kernel.script = script;
+	fake_kernel.length = G_N_ELEMENTS(script);
+	machine = machine_new(&fixture->config, &error);
+	assert_non_null(machine);
+	pthread_create(&thread, NULL, end_when_stuck, machine);
+	assert_int_equal(machine_run(machine, &value), MACHINE_SIGNAL);
+	pthread_join(thread, NULL);
+	machine_free(machine);
+	close(fifo);
+}
+
+static void test_first_end_wins(void **state)
+{
+	struct fixture *fixture = *state;
+	g_autoptr(GError) error = NULL;
+	struct machine *machine = machine_new(&fixture->config, &error);
+	uint32_t value;
+
+	assert_non_null(machine);
+	pthread_mutex_lock(&machine->lock);
+	assert_true(machine_request_end(machine, MACHINE_DEBUG_EXIT, 1));
+	assert_false(machine_request_end(machine, MACHINE_CRASH, 2));
+	pthread_mutex_unlock(&machine->lock);
+	assert_int_equal(machine_run(machine, &value), MACHINE_DEBUG_EXIT);
+	assert_int_equal(value, 1);
+	machine_free(machine);
 }
 
 static void *send_signal(void *opaque)
@@ -576,6 +695,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_extint, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_virtual_wire, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_drain, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stuck_console, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_first_end_wins, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_signals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ignored_signal, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_half_made, setup, teardown),

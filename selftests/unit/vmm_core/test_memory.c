@@ -28,6 +28,7 @@ static void test_small(void **state)
 	assert_int_equal(count, 1);
 	assert_true(ranges[0].gpa == 0 && ranges[0].size == 2 * MIB);
 	assert_int_equal((uintptr_t)ranges[0].host % (2 * MIB), 0);
+	memset(ranges[0].host, 0x5a, ranges[0].size);
 	guest_memory_free(memory);
 }
 

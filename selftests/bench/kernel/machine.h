@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Instructions that C has no words for, and what the kernel's two files share. */
+#ifndef MICA_BENCH_MACHINE_H
+#define MICA_BENCH_MACHINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define COM1			0x3f8
+#define COM1_SCRATCH		0x3ff	/* a register that remembers and does nothing */
+#define DEBUG_EXIT		0xf4
+
+#define MSR_APIC_BASE		0x1b
+#define MSR_TSC_ADJUST		0x3b
+#define MSR_MISC_ENABLE		0x1a0
+#define MSR_TSC_DEADLINE	0x6e0
+#define MSR_X2APIC		0x800	/* and the register's offset divided by 16 */
+
+#define APIC_BASE_X2		0x400u	/* in MSR_APIC_BASE */
+
+/* SDM volume 3, "Local APIC Register Address Map". */
+#define APIC_PAGE		0xfee00000ul
+#define APIC_VERSION		0x30u
+#define APIC_TPR		0x80u
+#define APIC_EOI		0xb0u
+#define APIC_SVR		0xf0u
+#define APIC_ICR		0x300u
+#define APIC_LVT_TIMER		0x320u
+#define APIC_SELF_IPI		0x3f0u	/* x2APIC only */
+
+#define ICR_SELF		0x40000u
+#define LVT_TSC_DEADLINE	0x40000u
+
+struct cpuid {
+	uint32_t eax, ebx, ecx, edx;
+};
+
+static inline struct cpuid cpuid(uint32_t leaf, uint32_t subleaf)
+{
+	struct cpuid r = { .eax = leaf, .ecx = subleaf };
+
+	asm volatile("cpuid" : "+a" (r.eax), "=b" (r.ebx), "+c" (r.ecx), "=d" (r.edx));
+	return r;
+}
+
+/* LFENCE: on a CPU that runs ahead, the clock is read when all before it is done. */
+static inline uint64_t rdtsc(void)
+{
+	uint32_t low, high;
+
+	asm volatile("lfence; rdtsc" : "=a" (low), "=d" (high) : : "memory");
+	return (uint64_t)high << 32 | low;
+}
+
+static inline uint64_t rdmsr(uint32_t index)
+{
+	uint32_t low, high;
+
+	asm volatile("rdmsr" : "=a" (low), "=d" (high) : "c" (index));
+	return (uint64_t)high << 32 | low;
+}
+
+static inline void wrmsr(uint32_t index, uint64_t value)
+{
+	asm volatile("wrmsr" : : "c" (index), "a" ((uint32_t)value), "d" ((uint32_t)(value >> 32))
+		     : "memory");
+}
+
+static inline void outb(uint16_t port, uint8_t value)
+{
+	asm volatile("outb %0, %1" : : "a" (value), "Nd" (port));
+}
+
+static inline uint8_t inb(uint16_t port)
+{
+	uint8_t value;
+
+	asm volatile("inb %1, %0" : "=a" (value) : "Nd" (port));
+	return value;
+}
+
+static inline uint32_t mmio_read(uintptr_t address)
+{
+	uint32_t value;
+
+	asm volatile("movl (%1), %0" : "=r" (value) : "r" (address) : "memory");
+	return value;
+}
+
+static inline void mmio_write(uintptr_t address, uint32_t value)
+{
+	asm volatile("movl %0, (%1)" : : "r" (value), "r" (address) : "memory");
+}
+
+/* ------------------------------------------------------------ interrupts.c */
+
+#define VECTOR_TEST	0x40
+
+/* Written by the handler of VECTOR_TEST, which also ends the interrupt. */
+extern volatile bool interrupt_arrived;
+extern volatile uint64_t interrupt_tsc, interrupt_eoi_ticks;
+
+void interrupts_init(void);
+void apic_use_x2(void);
+uint32_t apic_read(uint32_t offset);
+/* In the mode that the APIC is in. */
+void apic_write(uint32_t offset, uint32_t value);
+
+/* ------------------------------------------------------------ main.c */
+
+void print(const char *text);
+__attribute__((noreturn)) void leave(uint8_t value);
+
+#endif
