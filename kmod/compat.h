@@ -66,8 +66,8 @@
 #include <trace/events/ipi.h>
 #endif
 
-/* [interrupts off] A guest entry is a quiescent state of RCU. */
-static inline void mica_note_guest_entry(void)
+/* [interrupts off] That a guest ran is a quiescent state of RCU. */
+static inline void mica_note_guest_exit(void)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
 	rcu_virt_note_context_switch();

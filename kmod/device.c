@@ -353,7 +353,8 @@ static long vm_signal_msi(struct call *call)
 
 	if (args->pad || args->address >> 20 != 0xfee)
 		return -EINVAL;
-	if (irq.delivery_mode == 3 || irq.delivery_mode == 6)
+	/* Reserved, a start-up IPI, ExtINT (which asks the PIC: it comes by LINT0 only). */
+	if (irq.delivery_mode == 3 || irq.delivery_mode == 6 || irq.delivery_mode == 7)
 		return -EINVAL;
 	return mica_apic_deliver(call->vm, NULL, &irq) ? 0 : -ESRCH;
 }

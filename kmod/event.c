@@ -42,11 +42,9 @@ static void queue_second(struct mica_vcpu *vcpu, u8 first, u32 info, u32 error)
 		mica_exit_shutdown(vcpu);
 		mica_vcpu_request(vcpu, MICA_REQ_USER);
 	} else if ((a == CONTRIBUTORY && b == CONTRIBUTORY) || (a == PAGE_FAULT && b != BENIGN)) {
-		vcpu->injecting = 0;
 		set_exception(vcpu, MICA_EVENT_HAS_ERROR | X86_TRAP_DF, 0);
 	} else {
 		/* The first instruction restarts and raises its exception again. */
-		vcpu->injecting = 0;
 		set_exception(vcpu, info, error);
 	}
 }
@@ -89,22 +87,25 @@ static void apply_payload(struct mica_vcpu *vcpu)
 		vcpu->dr6 = (vcpu->dr6 & ~(u64)DR_TRAP_BITS) | vcpu->exception_payload;
 }
 
+/*
+ * An exception that was raised while another event was being delivered takes that event's
+ * place, as on a CPU: an instruction restarts, an external interrupt is gone.
+ */
 static bool inject_exception(struct mica_vcpu *vcpu)
 {
+	if (vcpu->exception) {
+		apply_payload(vcpu);
+		mica_backend->inject(vcpu, vcpu->exception, vcpu->exception_error, 0);
+		vcpu->exception = 0;
+		vcpu->injecting = 0;
+		vcpu->count.injected_exceptions++;
+		return true;
+	}
 	if (vcpu->injecting) {
 		mica_backend->inject(vcpu, vcpu->injecting, vcpu->injecting_error,
 				     vcpu->injecting_length);
 		vcpu->injecting = 0;
 		vcpu->count.reinjected++;
-		if (vcpu->exception)
-			mica_vcpu_request(vcpu, MICA_REQ_EVENT);
-		return true;
-	}
-	if (vcpu->exception) {
-		apply_payload(vcpu);
-		mica_backend->inject(vcpu, vcpu->exception, vcpu->exception_error, 0);
-		vcpu->exception = 0;
-		vcpu->count.injected_exceptions++;
 		return true;
 	}
 	return false;

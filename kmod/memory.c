@@ -47,7 +47,7 @@ void mica_memory_zap(struct mica_mem *mem, u64 first, u64 last, bool may_sleep,
 		     struct mica_s2_gather *gather)
 	__must_hold(&mem->lock)
 {
-	struct mica_s2_range range = { .start = first, .end = last, .cursor = first };
+	struct mica_s2_range range = { .cursor = first, .end = last };
 
 	while (!mica_s2_zap(&mem->s2, &range, ZAP_STEP, gather)) {
 		mica_memory_unlock(mem, gather);

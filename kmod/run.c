@@ -5,7 +5,6 @@
  * goes round without enabling them as long as exits are handled at once and nobody wants
  * anything; everything else happens between series, with interrupts and preemption on.
  */
-#include <linux/task_work.h>
 #include <linux/vtime.h>
 
 #include "hw.h"
@@ -130,20 +129,6 @@ static void take_init_and_sipi(struct mica_vcpu *vcpu)
 	}
 }
 
-/*
- * What the kernel wants of this thread.  TIF_NOTIFY_RESUME alone does not count: every
- * preemption sets it for the sake of restartable sequences, which only user code has.
- */
-static bool host_wants_thread(void)
-{
-	unsigned long work = read_thread_flags() & (_TIF_NEED_RESCHED | _TIF_SIGPENDING |
-						    _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME);
-
-	if (likely(!work))
-		return false;
-	return work != _TIF_NOTIFY_RESUME || task_work_pending(current);
-}
-
 /* Gives the host what it wants.  -EINTR: only a return to user space does it. */
 static int yield_to_host(struct mica_vcpu *vcpu)
 {
@@ -177,6 +162,9 @@ static enum mica_next tell_eoi(struct mica_vcpu *vcpu)
 /* [I] Requests that are dealt with before an entry.  MICA_NEXT_ENTER, or why not to enter. */
 static enum mica_next take_requests(struct mica_vcpu *vcpu)
 {
+	/* First: a state that is saved now must not miss it. */
+	if (mica_vcpu_test_clear(vcpu, MICA_REQ_EOI) && tell_eoi(vcpu) == MICA_NEXT_USER)
+		return MICA_NEXT_USER;
 	if (vcpu->requests & (BIT(MICA_REQ_INIT) | BIT(MICA_REQ_SIPI)))
 		return MICA_NEXT_HOST;
 	if (mica_vcpu_test_clear(vcpu, MICA_REQ_KICK))
@@ -187,8 +175,6 @@ static enum mica_next take_requests(struct mica_vcpu *vcpu)
 		vcpu->count.s2_flushes++;
 		mica_backend->flush_s2(vcpu);
 	}
-	if (mica_vcpu_test_clear(vcpu, MICA_REQ_EOI) && tell_eoi(vcpu) == MICA_NEXT_USER)
-		return MICA_NEXT_USER;
 	if (mica_vcpu_test_clear(vcpu, MICA_REQ_TIMER))
 		mica_timer_deliver(vcpu);
 	if (mica_vcpu_test_clear(vcpu, MICA_REQ_EVENT) && mica_event_prepare(vcpu)) {
@@ -212,7 +198,7 @@ static enum mica_next enter_series(struct mica_vcpu *vcpu)
 			if (unlikely(READ_ONCE(vcpu->requests)))
 				continue;
 		}
-		if (unlikely(host_wants_thread()))
+		if (unlikely(mica_host_wants_thread()))
 			return MICA_NEXT_HOST;
 		vcpu->count.entries++;
 		next = mica_backend->enter(vcpu);
@@ -229,11 +215,13 @@ static enum mica_next run_series(struct mica_vcpu *vcpu)
 		/* Pairs with the barriers in mica_vcpu_kick() and mica_vm_kick_all_wait(). */
 		smp_store_mb(vcpu->mode, MICA_IN_GUEST);
 		vtime_account_guest_enter();
-		mica_note_guest_entry();
 		mica_timer_to_backend(vcpu);
 		mica_fpu_enter(vcpu);
 		next = enter_series(vcpu);
 		mica_fpu_leave(vcpu);
+		/* A tick that finds a guest is none that finds user code: RCU is told here. */
+		if (next == MICA_NEXT_HOST)
+			mica_note_guest_exit();
 		smp_store_release(&vcpu->mode, MICA_OUTSIDE);
 	}
 	/* The host's pending interrupts come here; a tick among them is guest time. */

@@ -252,13 +252,12 @@ static bool is_empty(const u64 *table)
 	return true;
 }
 
-static void prune(struct zap *zap, u64 *entry, u64 gfn, int level)
+/* There are no empty tables below the root, so slots that come and go leave none behind. */
+static void prune(struct zap *zap, u64 *entry)
 {
-	const struct mica_s2_format *format = zap->s2->format;
-	u64 *table = table_of(format, *entry);
+	u64 *table = table_of(zap->s2->format, *entry);
 
-	if (gfn < zap->range->start || gfn + mica_s2_pages(level) > zap->range->end ||
-	    !is_empty(table))
+	if (!is_empty(table))
 		return;
 	set_entry(entry, 0);
 	gather_table(zap->s2, table, zap->gather);
@@ -286,7 +285,7 @@ static bool zap_table(struct zap *zap, u64 *table, int level, u64 base)
 		} else if (is_present(format, table[i])) {
 			if (!zap_table(zap, table_of(format, table[i]), level - 1, gfn))
 				return false;
-			prune(zap, &table[i], gfn, level);
+			prune(zap, &table[i]);
 		}
 		range->cursor = gfn + mica_s2_pages(level);
 	}

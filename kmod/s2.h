@@ -61,10 +61,10 @@ struct mica_s2_leaf {
 	bool write;
 };
 
-/* Progress of a zap, which goes in steps so that no lock is held for long. */
+/* Frames [cursor, end) are still to be zapped: that is done in steps, so that no lock is held
+ * for long.  end <= MICA_S2_FRAMES. */
 struct mica_s2_range {
-	u64 start, end;		/* frames [start, end), end <= MICA_S2_FRAMES */
-	u64 cursor;		/* where the next step begins; done when >= end */
+	u64 cursor, end;
 };
 
 /* Frames that an entry of this level maps. */
@@ -96,7 +96,8 @@ int mica_s2_map(struct mica_s2 *s2, const struct mica_s2_leaf *leaf,
 
 /*
  * Drops leaves that touch the range, whole ones even if only a part of them does, and the
- * tables whose whole span is inside.  One step looks at about `budget` entries; true: done.
+ * tables that are empty then.  One step looks at about `budget` entries and moves the cursor;
+ * true: done.
  */
 bool mica_s2_zap(struct mica_s2 *s2, struct mica_s2_range *range, unsigned int budget,
 		 struct mica_s2_gather *gather);

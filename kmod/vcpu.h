@@ -5,7 +5,7 @@
  * Marks on fields:  [c] constant after creation   [v] vcpu->mutex (the thread in an ioctl)
  *                   [l] the CPU on which the vCPU is loaded   [a] atomic, any context
  *                   [m] vm->lock
- * Lock order: vm->lock, vcpu->mutex, mem->srcu, mem->lock.  Interrupt context takes none.
+ * Lock order: vm->lock, vcpu->mutex, mem->lock (docs/memory.md).  Interrupt context takes none.
  */
 #ifndef MICA_VCPU_H
 #define MICA_VCPU_H

@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 #define INSN_MAX_LENGTH		15
-#define INSN_STRING_BYTES	4096	/* a repeated instruction moves at most that much per call */
+#define INSN_STRING_BYTES	4096	/* that much of a repeated one per call */
 
 /*
  * All return 0 or -errno; an error ends the instruction with INSN_FAILED, so reads of an

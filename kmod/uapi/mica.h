@@ -288,7 +288,7 @@ struct mica_create_vm {
 /* All that this host and module can give a guest; the starting point of a policy. */
 #define MICA_GET_CPUID		_IOR(MICA_IOC, 0x01, struct mica_cpuid)
 /* Returns a VM fd (O_CLOEXEC).  EBUSY: another hypervisor holds the CPU; EINVAL: flags;
- * EMFILE, ENFILE, ENOMEM. */
+ * EINTR: a signal; EMFILE, ENFILE, ENOMEM. */
 #define MICA_CREATE_VM		_IOW(MICA_IOC, 0x02, struct mica_create_vm)
 
 /* ------------------------------------------------------------ VM fd */
@@ -304,8 +304,9 @@ struct mica_create_vcpu {
  * Memory of the guest: [gpa, gpa + size) is the caller's [hva, hva + size).  All three
  * are multiples of 4096.  size 0 removes the slot (gpa, hva and flags must be 0).  A
  * slot that exists must be removed before it is set again.
- * EINVAL: alignment, wrap, beyond phys_bits, slot number, flags; EEXIST: overlap or
- * the slot is in use; ENOENT: nothing to remove; EFAULT: hva is not a user address range.
+ * EINVAL: alignment, wrap, beyond phys_bits, slot number, flags; EEXIST: overlap (with
+ * another slot, or with the APIC page at 0xfee00000) or the slot is in use; ENOENT:
+ * nothing to remove; EFAULT: hva is not a user address range; ENOMEM.
  */
 struct mica_memory {
 	__u32 slot;		/* 0..MICA_MAX_SLOTS-1 */

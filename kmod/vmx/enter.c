@@ -5,14 +5,14 @@
  */
 #include "vmcs.h"
 
+#include "run.h"
+
 #include <asm/special_insns.h>
 
 /* Is there anything that the core's loop must see before another entry? */
 static bool others_want(const struct mica_vcpu *vcpu)
 {
-	return READ_ONCE(vcpu->requests) ||
-	       (read_thread_flags() & (_TIF_NEED_RESCHED | _TIF_SIGPENDING |
-				       _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME));
+	return READ_ONCE(vcpu->requests) || mica_host_wants_thread();
 }
 
 /* ------------------------------------------------------------ one entry */

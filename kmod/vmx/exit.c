@@ -113,6 +113,7 @@ static const struct exit_row {
 	[6] = { "other_smi" },
 	[7] = { "interrupt_window", exit_interrupt_window },
 	[8] = { "nmi_window", exit_nmi_window },
+	/* Task switches through a TSS are not emulated: such a guest stops here. */
 	[9] = { "task_switch", NULL, DELIVERY },
 	[10] = { "cpuid", mica_exit_cpuid },
 	[11] = { "getsec", exit_undefined },

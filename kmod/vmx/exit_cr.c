@@ -104,12 +104,11 @@ enum mica_next vmx_exit_cr(struct mica_vcpu *vcpu)
 
 /* ------------------------------------------------------------ debug registers */
 
-#define DR7_GD		BIT(13)
+/* SDM volume 3, "Debug Status Register (DR6)", "Debug Control Register (DR7)". */
 #define DR6_BD		BIT(13)
-/* SDM volume 3, "Debug Registers": bits that are always 1 and always 0. */
-#define DR6_ONES	0xffff0ff0u
-#define DR6_ZEROS	BIT(12)
 #define DR6_WRITABLE	0xe00fu
+#define DR6_ONES	0xffff0ff0u
+#define DR7_GD		BIT(13)
 #define DR7_ONES	BIT(10)
 #define DR7_ZEROS	0xd000u
 
@@ -144,7 +143,7 @@ static bool set_dr(struct mica_vcpu *vcpu, unsigned int n, u64 value)
 	if (value >> 32)
 		return false;
 	if (n == 6)
-		vcpu->dr6 = (value & DR6_WRITABLE) | (DR6_ONES & ~DR6_ZEROS);
+		vcpu->dr6 = (value & DR6_WRITABLE) | DR6_ONES;
 	else
 		vmx_set_dr7(vmx, (value & ~(u64)DR7_ZEROS) | DR7_ONES);
 	return true;

@@ -76,16 +76,23 @@ void vmx_block_nmis(void)
 
 /* ------------------------------------------------------------ when */
 
+/* The entry for which something was injected may have been put off. */
+static bool is_injected(void)
+{
+	return vmx_read(VM_ENTRY_INTR_INFO_FIELD) & MICA_EVENT_VALID;
+}
+
 bool vmx_interrupt_allowed(struct mica_vcpu *vcpu)
 {
-	return (vmx_read(GUEST_RFLAGS) & X86_EFLAGS_IF) &&
+	return !is_injected() && (vmx_read(GUEST_RFLAGS) & X86_EFLAGS_IF) &&
 	       !(vmx_read(GUEST_INTERRUPTIBILITY_INFO) & SHADOW);
 }
 
 /* "Checks on Guest Non-Register State" lets CPUs refuse an NMI in the shadow of STI, too. */
 bool vmx_nmi_allowed(struct mica_vcpu *vcpu)
 {
-	return !(vmx_read(GUEST_INTERRUPTIBILITY_INFO) & (SHADOW | GUEST_INTR_STATE_NMI));
+	return !is_injected() &&
+	       !(vmx_read(GUEST_INTERRUPTIBILITY_INFO) & (SHADOW | GUEST_INTR_STATE_NMI));
 }
 
 static void want_window(struct vmx_vcpu *vmx, u32 control, bool want)

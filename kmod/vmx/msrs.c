@@ -2,6 +2,8 @@
 /* The MSRs that are in the VMCS, or in the CPU while the vCPU is loaded. */
 #include "vmcs.h"
 
+#include <asm/nospec-branch.h>
+
 static const struct {
 	u32 index;
 	u32 field;
@@ -136,6 +138,19 @@ int vmx_set_msr(struct mica_vcpu *vcpu, u32 index, u64 value)
 	return vmx_put_msr(vcpu, index, value);
 }
 
+/* The entry code writes the register without a net: try it here, where a fault is caught. */
+static bool spec_ctrl_possible(u64 value)
+{
+	unsigned long flags;
+	int error;
+
+	local_irq_save(flags);
+	error = wrmsrl_safe(MSR_IA32_SPEC_CTRL, value);
+	wrmsrl(MSR_IA32_SPEC_CTRL, this_cpu_read(x86_spec_ctrl_current));
+	local_irq_restore(flags);
+	return !error;
+}
+
 /*
  * As long as the guest leaves IA32_SPEC_CTRL alone it runs with the host's value, and an
  * entry costs nothing for it.
@@ -146,6 +161,8 @@ void vmx_spec_ctrl_used(struct mica_vcpu *vcpu)
 
 	if (!vmx_caps.spec_ctrl || (!vcpu->spec_ctrl && !(vmx->enter_flags & VMX_ENTER_SPEC_CTRL)))
 		return;
+	if (!spec_ctrl_possible(vcpu->spec_ctrl))
+		vcpu->spec_ctrl = 0;
 	vmx->entry.guest_spec_ctrl = vcpu->spec_ctrl;
 	if (vmx->enter_flags & VMX_ENTER_SPEC_CTRL)
 		return;

@@ -186,6 +186,9 @@ static void get_msrs(struct mica_vcpu *vcpu, struct mica_vcpu_state *state)
 
 	for (i = 0; i < ARRAY_SIZE(msr_rows); i++)
 		vmx_get_msr(vcpu, msr_rows[i].index, (void *)state + msr_rows[i].offset);
+	/* The guest may have written it without an exit. */
+	if (to_vmx(vcpu)->enter_flags & VMX_ENTER_SPEC_CTRL)
+		vcpu->spec_ctrl = to_vmx(vcpu)->entry.guest_spec_ctrl;
 }
 
 static void set_msrs(struct mica_vcpu *vcpu, const struct mica_vcpu_state *state)
@@ -200,8 +203,11 @@ static void set_msrs(struct mica_vcpu *vcpu, const struct mica_vcpu_state *state
 
 static void get_events(struct mica_vcpu *vcpu, struct mica_vcpu_state *state)
 {
-	u32 info = vmx_read(GUEST_INTERRUPTIBILITY_INFO);
+	u32 info;
 
+	/* An entry that was put off: state.c finds its event in the vCPU. */
+	vmx_take_back_injection(vcpu);
+	info = vmx_read(GUEST_INTERRUPTIBILITY_INFO);
 	state->events.interrupt_shadow =
 		(info & GUEST_INTR_STATE_STI ? MICA_SHADOW_STI : 0) |
 		(info & GUEST_INTR_STATE_MOV_SS ? MICA_SHADOW_MOV_SS : 0);

@@ -139,25 +139,24 @@ void vmx_intercept_msr(struct vmx_vcpu *vmx, u32 index, bool read, bool write)
 	intercept(vmx->msr_bitmap, bit + MSR_BITMAP_WRITES, write);
 }
 
+/* Controls without which an instruction raises #UD. */
+#define INSTRUCTIONS	((u32)(SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID | \
+			       MICA_SECONDARY_EXEC_XSAVES))
+
 /* A guest that its CPUID does not tell of an instruction gets #UD from it, if VMX can. */
 void vmx_cpuid_changed(struct mica_vcpu *vcpu)
 {
 	const struct mica_guest_features *features = &vcpu->features;
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
-	u32 hidden = 0;
+	u32 shown = 0;
 
-	if (!features->rdtscp)
-		hidden |= SECONDARY_EXEC_ENABLE_RDTSCP;
-	if (!features->pcid)
-		hidden |= SECONDARY_EXEC_ENABLE_INVPCID;
-	if (!features->xsaves)
-		hidden |= MICA_SECONDARY_EXEC_XSAVES;
-	vmx_set_cpu2_controls(vmx, (vmx->cpu2 & ~(u32)(SECONDARY_EXEC_ENABLE_RDTSCP |
-						       SECONDARY_EXEC_ENABLE_INVPCID |
-						       MICA_SECONDARY_EXEC_XSAVES)) |
-			      (vmx_caps.cpu2 & (SECONDARY_EXEC_ENABLE_RDTSCP |
-						SECONDARY_EXEC_ENABLE_INVPCID |
-						MICA_SECONDARY_EXEC_XSAVES) & ~hidden));
+	if (features->rdtscp)
+		shown |= SECONDARY_EXEC_ENABLE_RDTSCP;
+	if (features->pcid)
+		shown |= SECONDARY_EXEC_ENABLE_INVPCID;
+	if (features->xsaves)
+		shown |= MICA_SECONDARY_EXEC_XSAVES;
+	vmx_set_cpu2_controls(vmx, (vmx->cpu2 & ~INSTRUCTIONS) | (vmx_caps.cpu2 & shown));
 	/* Which CR4 bits the guest may change by itself has changed. */
 	vmx_set_cr4(vcpu, vmx_get_cr4(vcpu));
 }

@@ -236,7 +236,7 @@ void vmx_machine_check(void);
 /* ------------------------------------------------------------ inject.c */
 
 void vmx_inject(struct mica_vcpu *vcpu, u32 event, u32 error, u32 length);
-/* [I] An entry failed: its event, if there was one, goes back to the vCPU. */
+/* [L] An entry failed or did not come: its event goes back to the vCPU; false: it had none. */
 bool vmx_take_back_injection(struct mica_vcpu *vcpu);
 /* [I] After an exit that may come in the middle of an event's delivery. */
 void vmx_save_vectoring(struct mica_vcpu *vcpu);

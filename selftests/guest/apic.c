@@ -247,7 +247,7 @@ static void level_eoi(void)
 GUEST_CODE(sipi_code, ".code64",
 	X2 "mov $0x830, %ecx\n mov $1, %edx\n mov $0x4500, %eax\n wrmsr\n"	/* INIT to id 1 */
 	"mov $0x4611, %eax\n wrmsr\n"						/* SIPI, 0x11000 */
-	"1: cmpl $0x600d, 0x100000\n jne 1b\n mov $1, %eax\n" DONE HANDLER_X2);
+	"sti\n 1: cmpl $0x600d, 0x100000\n jne 1b\n mov $1, %eax\n" DONE HANDLER_X2);
 
 GUEST_CODE(ap_code, ".code16",
 	"mov $0x1000, %ax\n mov %ax, %ds\n mov %cs, %ax\n cmp $0x1100, %ax\n jne 1f\n"

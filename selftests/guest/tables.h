@@ -10,6 +10,7 @@ extern TESTS(exit_tests);
 extern TESTS(memory_tests);
 extern TESTS(event_tests);
 extern TESTS(apic_tests);
+extern TESTS(ioctl_tests);
 
 static const struct test *const tables[] = {
 	mode_tests,
@@ -17,6 +18,7 @@ static const struct test *const tables[] = {
 	memory_tests,
 	event_tests,
 	apic_tests,
+	ioctl_tests,
 };
 #define TABLE_COUNT (sizeof(tables) / sizeof(tables[0]))
 

@@ -50,7 +50,7 @@
 
 struct rtc_state {
 	int64_t second;		/* the second of the shifted host clock that the registers show */
-	int64_t phase_us;	/* added to the host's clock, so that seconds begin when they should */
+	int64_t phase_us;	/* added to the host's clock: when seconds begin */
 	uint64_t periods;	/* of the periodic interrupt, as last seen */
 	uint8_t cmos[RTC_CMOS_SIZE];
 	uint8_t index;

@@ -192,7 +192,7 @@ static void test_mode2_new_count(void **state)
 	out8(f->ports, 0x40, 0);
 	assert_int_equal(read_status(f, 0) & 0x40, 0x40);
 	go_to_tick(f, 1000);
-	assert_int_equal(f->irq.rises, 1);		/* the period in progress ends as it began */
+	assert_int_equal(f->irq.rises, 1);	/* the period in progress ends as it began */
 	go_to_tick(f, 1001);
 	assert_int_equal(f->irq.rises, 2);
 	assert_int_equal(read_status(f, 0) & 0x40, 0);

@@ -453,7 +453,7 @@ static void test_stack(void **state)
 	assert_true(world_get(world, 0x7ff6, 8) == 0xfffffffffffffffe);
 	gprs->rsp = DEVICE + 0x100;
 	gprs->rax = 0x77;
-	assert_int_equal(RUN(world, "\x50"), INSN_DONE);		/* the stack is the device */
+	assert_int_equal(RUN(world, "\x50"), INSN_DONE);	/* the stack is the device */
 	assert_int_equal(world_device64(world, 0xf8), 0x77);
 	assert_int_equal(RUN(world, "\x59"), INSN_DONE);
 	assert_int_equal(gprs->rcx, 0x77);

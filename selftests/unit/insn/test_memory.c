@@ -450,6 +450,31 @@ static void test_32bit_large(void **state)
 	assert_true(world->log[0].address == DEVICE + 0x234);
 }
 
+/* A repeated instruction that runs into a page that is not there. */
+static void test_string_into_hole(void **state)
+{
+	struct world *world = *state;
+	struct mica_state_gprs *gprs = &world->state.gprs;
+	enum insn_result result;
+
+	map_long(world, P | W);
+	world_put(world, PT + 8, 0, 8);
+	gprs->rdi = DATA_VA + 0xffd;
+	gprs->rcx = 5;
+	result = run_mapped(world, "\xf3\xaa", 2);
+	assert_int_equal(world->count, 3);
+	world_assert_fault(world, result, 14, true, PF_W);
+	assert_true(world->state.crs.cr2 == DATA_VA + 0x1000);
+	assert_int_equal(gprs->rcx, 2);
+	assert_true(gprs->rdi == DATA_VA + 0x1000);
+	assert_true(gprs->rip == CODE_VA);
+	/* An element that crosses into it does nothing at all. */
+	gprs->rdi = DATA_VA + 0xffe;
+	gprs->rcx = 1;
+	result = run_mapped(world, "\xf3\xab", 2);
+	assert_page_fault(world, result, DATA_VA + 0x1000, PF_W);
+}
+
 static void test_tables_beyond_memory(void **state)
 {
 	struct world *world = *state;
@@ -485,6 +510,7 @@ int main(void)
 		TEST(test_pae),
 		TEST(test_32bit),
 		TEST(test_32bit_large),
+		TEST(test_string_into_hole),
 		TEST(test_tables_beyond_memory),
 	};
 

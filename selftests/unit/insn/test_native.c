@@ -7,6 +7,7 @@
  * A failure may also be the CPU's: the message shows the bytes and the registers.
  */
 #include <Zydis/Zydis.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -45,70 +46,75 @@ struct template {
 	bool shift;
 };
 
-#define O(bytes)	bytes, sizeof(bytes) - 1
-#define ALU(n, undef) \
-	{ .opcode = (const char[]){ 8 * (n) + 0, 0 }, 1, MODRM, -1, 0, undef, false, false }, \
-	{ .opcode = (const char[]){ 8 * (n) + 1, 0 }, 1, MODRM, -1, 0, undef, false, false }, \
-	{ .opcode = (const char[]){ 8 * (n) + 2, 0 }, 1, MODRM, -1, 0, undef, false, false }, \
-	{ .opcode = (const char[]){ 8 * (n) + 3, 0 }, 1, MODRM, -1, 0, undef, false, false }, \
-	{ .opcode = (const char[]){ 8 * (n) + 4, 0 }, 1, ACCUMULATOR, -1, 1, undef, false, false }, \
-	{ .opcode = (const char[]){ 8 * (n) + 5, 0 }, 1, ACCUMULATOR, -1, 4, undef, false, false }, \
-	{ O("\x80"), MODRM, n, 1, undef, false, false }, \
-	{ O("\x81"), MODRM, n, 4, undef, false, false }, \
-	{ O("\x83"), MODRM, n, 1, undef, false, false }
+#define T(bytes, operands, reg, immediate, undefined) \
+	{ bytes, sizeof(bytes) - 1, operands, reg, immediate, undefined, false, false }
+#define BIT(bytes) \
+	{ bytes, sizeof(bytes) - 1, MODRM, -1, 0, OF | SF | AF | PF, true, false }
+#define SHIFT(bytes, reg, immediate, undefined) \
+	{ bytes, sizeof(bytes) - 1, MODRM, reg, immediate, undefined, false, true }
 
-#define BITS	(OF | SF | AF | PF)
-#define SHIFTS(n, undef) \
-	{ O("\xc0"), MODRM, n, 1, undef, false, true }, { O("\xc1"), MODRM, n, 1, undef, false, true }, \
-	{ O("\xd0"), MODRM, n, 0, undef, false, true }, { O("\xd1"), MODRM, n, 0, undef, false, true }, \
-	{ O("\xd2"), MODRM, n, 0, undef, false, true }, { O("\xd3"), MODRM, n, 0, undef, false, true }
+/* The eight of the first rows of the opcode map, `a`..`f` being their opcodes. */
+#define ALU(a, b, c, d, e, f, n, undefined) \
+	T(a, MODRM, -1, 0, undefined), \
+	T(b, MODRM, -1, 0, undefined), \
+	T(c, MODRM, -1, 0, undefined), \
+	T(d, MODRM, -1, 0, undefined), \
+	T(e, ACCUMULATOR, -1, 1, undefined), \
+	T(f, ACCUMULATOR, -1, 4, undefined), \
+	T("\x80", MODRM, n, 1, undefined), \
+	T("\x81", MODRM, n, 4, undefined), \
+	T("\x83", MODRM, n, 1, undefined)
+
+#define SHIFTS(n, undefined) \
+	SHIFT("\xc0", n, 1, undefined), SHIFT("\xc1", n, 1, undefined), \
+	SHIFT("\xd0", n, 0, undefined), SHIFT("\xd1", n, 0, undefined), \
+	SHIFT("\xd2", n, 0, undefined), SHIFT("\xd3", n, 0, undefined)
 
 static const struct template templates[] = {
-	ALU(0, 0), ALU(1, AF), ALU(2, 0), ALU(3, 0), ALU(4, AF), ALU(5, 0), ALU(6, AF), ALU(7, 0),
-	{ O("\x84"), MODRM, -1, 0, AF, false, false }, { O("\x85"), MODRM, -1, 0, AF, false, false },
-	{ O("\xa8"), ACCUMULATOR, -1, 1, AF, false, false },
-	{ O("\xa9"), ACCUMULATOR, -1, 4, AF, false, false },
-	{ O("\xf6"), MODRM, 0, 1, AF, false, false }, { O("\xf7"), MODRM, 0, 4, AF, false, false },
-	{ O("\xf6"), MODRM, 2, 0, 0, false, false }, { O("\xf7"), MODRM, 2, 0, 0, false, false },
-	{ O("\xf6"), MODRM, 3, 0, 0, false, false }, { O("\xf7"), MODRM, 3, 0, 0, false, false },
-	{ O("\xfe"), MODRM, 0, 0, 0, false, false }, { O("\xff"), MODRM, 0, 0, 0, false, false },
-	{ O("\xfe"), MODRM, 1, 0, 0, false, false }, { O("\xff"), MODRM, 1, 0, 0, false, false },
-	{ O("\x88"), MODRM, -1, 0, 0, false, false }, { O("\x89"), MODRM, -1, 0, 0, false, false },
-	{ O("\x8a"), MODRM, -1, 0, 0, false, false }, { O("\x8b"), MODRM, -1, 0, 0, false, false },
-	{ O("\xc6"), MODRM, 0, 1, 0, false, false }, { O("\xc7"), MODRM, 0, 4, 0, false, false },
-	{ O("\xb0"), REGISTER_IN_OPCODE, -1, 1, 0, false, false },
-	{ O("\xb8"), REGISTER_IN_OPCODE, -1, 8, 0, false, false },
-	{ O("\x63"), MODRM, -1, 0, 0, false, false },
-	{ O("\x0f\xb6"), MODRM, -1, 0, 0, false, false },
-	{ O("\x0f\xb7"), MODRM, -1, 0, 0, false, false },
-	{ O("\x0f\xbe"), MODRM, -1, 0, 0, false, false },
-	{ O("\x0f\xbf"), MODRM, -1, 0, 0, false, false },
-	{ O("\x0f\x38\xf0"), MODRM_MEMORY, -1, 0, 0, false, false },
-	{ O("\x0f\x38\xf1"), MODRM_MEMORY, -1, 0, 0, false, false },
-	{ O("\x0f\xc3"), MODRM_MEMORY, -1, 0, 0, false, false },
-	{ O("\x86"), MODRM, -1, 0, 0, false, false }, { O("\x87"), MODRM, -1, 0, 0, false, false },
-	{ O("\x90"), REGISTER_IN_OPCODE, -1, 0, 0, false, false },
-	{ O("\x0f\xc0"), MODRM, -1, 0, 0, false, false },
-	{ O("\x0f\xc1"), MODRM, -1, 0, 0, false, false },
-	/* Memory only: for a register the SDM and AMD's CPUs differ about the upper half. */
-	{ O("\x0f\xb0"), MODRM_MEMORY, -1, 0, 0, false, false },
-	{ O("\x0f\xb1"), MODRM_MEMORY, -1, 0, 0, false, false },
-	{ O("\x0f\xc7"), MODRM_MEMORY, 1, 0, 0, false, false },
-	{ O("\x0f\xa3"), MODRM, -1, 0, BITS, true, false },
-	{ O("\x0f\xab"), MODRM, -1, 0, BITS, true, false },
-	{ O("\x0f\xb3"), MODRM, -1, 0, BITS, true, false },
-	{ O("\x0f\xbb"), MODRM, -1, 0, BITS, true, false },
-	{ O("\x0f\xba"), MODRM, 4, 1, BITS, false, false },
-	{ O("\x0f\xba"), MODRM, 5, 1, BITS, false, false },
-	{ O("\x0f\xba"), MODRM, 6, 1, BITS, false, false },
-	{ O("\x0f\xba"), MODRM, 7, 1, BITS, false, false },
+	ALU("\x00", "\x01", "\x02", "\x03", "\x04", "\x05", 0, 0),
+	ALU("\x08", "\x09", "\x0a", "\x0b", "\x0c", "\x0d", 1, AF),
+	ALU("\x10", "\x11", "\x12", "\x13", "\x14", "\x15", 2, 0),
+	ALU("\x18", "\x19", "\x1a", "\x1b", "\x1c", "\x1d", 3, 0),
+	ALU("\x20", "\x21", "\x22", "\x23", "\x24", "\x25", 4, AF),
+	ALU("\x28", "\x29", "\x2a", "\x2b", "\x2c", "\x2d", 5, 0),
+	ALU("\x30", "\x31", "\x32", "\x33", "\x34", "\x35", 6, AF),
+	ALU("\x38", "\x39", "\x3a", "\x3b", "\x3c", "\x3d", 7, 0),
+	T("\x84", MODRM, -1, 0, AF), T("\x85", MODRM, -1, 0, AF),		/* test */
+	T("\xa8", ACCUMULATOR, -1, 1, AF), T("\xa9", ACCUMULATOR, -1, 4, AF),
+	T("\xf6", MODRM, 0, 1, AF), T("\xf7", MODRM, 0, 4, AF),
+	T("\xf6", MODRM, 2, 0, 0), T("\xf7", MODRM, 2, 0, 0),			/* not */
+	T("\xf6", MODRM, 3, 0, 0), T("\xf7", MODRM, 3, 0, 0),			/* neg */
+	T("\xfe", MODRM, 0, 0, 0), T("\xff", MODRM, 0, 0, 0),			/* inc */
+	T("\xfe", MODRM, 1, 0, 0), T("\xff", MODRM, 1, 0, 0),			/* dec */
+	T("\x88", MODRM, -1, 0, 0), T("\x89", MODRM, -1, 0, 0),			/* mov */
+	T("\x8a", MODRM, -1, 0, 0), T("\x8b", MODRM, -1, 0, 0),
+	T("\xc6", MODRM, 0, 1, 0), T("\xc7", MODRM, 0, 4, 0),
+	T("\xb0", REGISTER_IN_OPCODE, -1, 1, 0), T("\xb8", REGISTER_IN_OPCODE, -1, 8, 0),
+	T("\x63", MODRM, -1, 0, 0),						/* movsxd */
+	T("\x0f\xb6", MODRM, -1, 0, 0), T("\x0f\xb7", MODRM, -1, 0, 0),	/* movzx */
+	T("\x0f\xbe", MODRM, -1, 0, 0), T("\x0f\xbf", MODRM, -1, 0, 0),	/* movsx */
+	T("\x0f\x38\xf0", MODRM_MEMORY, -1, 0, 0),				/* movbe */
+	T("\x0f\x38\xf1", MODRM_MEMORY, -1, 0, 0),
+	T("\x0f\xc3", MODRM_MEMORY, -1, 0, 0),					/* movnti */
+	T("\x86", MODRM, -1, 0, 0), T("\x87", MODRM, -1, 0, 0),			/* xchg */
+	T("\x90", REGISTER_IN_OPCODE, -1, 0, 0),
+	T("\x0f\xc0", MODRM, -1, 0, 0), T("\x0f\xc1", MODRM, -1, 0, 0),	/* xadd */
+	/* cmpxchg to memory only: for a register that differs, the SDM and AMD's CPUs do not
+	 * agree about the upper half. */
+	T("\x0f\xb0", MODRM_MEMORY, -1, 0, 0), T("\x0f\xb1", MODRM_MEMORY, -1, 0, 0),
+	T("\x0f\xc7", MODRM_MEMORY, 1, 0, 0),					/* cmpxchg8b, 16b */
+	BIT("\x0f\xa3"), BIT("\x0f\xab"), BIT("\x0f\xb3"), BIT("\x0f\xbb"),
+	T("\x0f\xba", MODRM, 4, 1, OF | SF | AF | PF),
+	T("\x0f\xba", MODRM, 5, 1, OF | SF | AF | PF),
+	T("\x0f\xba", MODRM, 6, 1, OF | SF | AF | PF),
+	T("\x0f\xba", MODRM, 7, 1, OF | SF | AF | PF),
 	SHIFTS(0, 0), SHIFTS(1, 0), SHIFTS(2, 0), SHIFTS(3, 0),
 	SHIFTS(4, AF), SHIFTS(5, AF), SHIFTS(6, AF), SHIFTS(7, AF),
-	{ O("\xa4"), STRING, -1, 0, 0, false, false }, { O("\xa5"), STRING, -1, 0, 0, false, false },
-	{ O("\xa6"), STRING, -1, 0, 0, false, false }, { O("\xa7"), STRING, -1, 0, 0, false, false },
-	{ O("\xaa"), STRING, -1, 0, 0, false, false }, { O("\xab"), STRING, -1, 0, 0, false, false },
-	{ O("\xac"), STRING, -1, 0, 0, false, false }, { O("\xad"), STRING, -1, 0, 0, false, false },
-	{ O("\xae"), STRING, -1, 0, 0, false, false }, { O("\xaf"), STRING, -1, 0, 0, false, false },
+	T("\xa4", STRING, -1, 0, 0), T("\xa5", STRING, -1, 0, 0),		/* movs */
+	T("\xa6", STRING, -1, 0, 0), T("\xa7", STRING, -1, 0, 0),		/* cmps */
+	T("\xaa", STRING, -1, 0, 0), T("\xab", STRING, -1, 0, 0),		/* stos */
+	T("\xac", STRING, -1, 0, 0), T("\xad", STRING, -1, 0, 0),		/* lods */
+	T("\xae", STRING, -1, 0, 0), T("\xaf", STRING, -1, 0, 0),		/* scas */
 };
 
 /* ------------------------------------------------------------ the native side */
@@ -398,7 +404,6 @@ static void fill_memory(struct machine *machine)
 
 /* Which flags the manual leaves undefined for this count. */
 static uint64_t undefined_flags(const struct template *template, const struct context *context,
-				const ZydisDecodedInstruction *decoded,
 				const ZydisDecodedOperand *operands)
 {
 	unsigned int bits = operands[0].size, count;
@@ -408,7 +413,6 @@ static uint64_t undefined_flags(const struct template *template, const struct co
 	count = operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? operands[1].imm.value.u :
 								   context->regs[RCX];
 	count &= bits == 64 ? 63 : 31;
-	(void)decoded;
 	if (!count)
 		return 0;
 	return template->undefined | (count == 1 ? 0 : OF) |
@@ -420,13 +424,12 @@ static void show(const uint8_t *bytes, unsigned int length, const struct context
 {
 	for (unsigned int i = 0; i < length; i++)
 		print_error("%02x ", bytes[i]);
-	print_error("\n    before             CPU                executor\n");
+	print_error("\n    before           CPU              executor\n");
 	for (unsigned int i = 0; i < 16; i++)
-		print_error("r%-2u %018llx %018llx %018llx\n", i,
-			    (unsigned long long)before->regs[i], (unsigned long long)native->regs[i],
-			    (unsigned long long)found->regs[i]);
-	print_error("fl  %018llx %018llx %018llx\n", (unsigned long long)before->flags,
-		    (unsigned long long)native->flags, (unsigned long long)found->flags);
+		print_error("r%-2u %016" PRIx64 " %016" PRIx64 " %016" PRIx64 "\n", i,
+			    before->regs[i], native->regs[i], found->regs[i]);
+	print_error("fl  %016" PRIx64 " %016" PRIx64 " %016" PRIx64 "\n", before->flags,
+		    native->flags, found->flags);
 }
 
 static bool compare(struct machine *machine, const struct template *template,
@@ -446,7 +449,7 @@ static bool compare(struct machine *machine, const struct template *template,
 	native = found = before;
 	make_code(machine, bytes, length);
 	run_native(machine, &native);
-	flags = (STATUS | DF) & ~undefined_flags(template, &before, decoded, operands);
+	flags = (STATUS | DF) & ~undefined_flags(template, &before, operands);
 	same = run_emulated(&emulated, &found) == INSN_DONE &&
 	       !memcmp(native.regs, found.regs, sizeof(native.regs)) &&
 	       !((native.flags ^ found.flags) & flags) &&

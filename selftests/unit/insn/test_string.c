@@ -234,7 +234,9 @@ static void test_ins_outs(void **state)
 /* An element that fails has not moved the pointers, and the ones before it have. */
 static void test_failing_device(void **state)
 {
-	static const char *const cases[] = { "\xa4", "\xa5", "\xaa", "\xac", "\xa6", "\xae", "\x6c" };
+	static const char *const cases[] = {
+		"\xa4", "\xa5", "\xaa", "\xac", "\xa6", "\xae", "\x6c",
+	};
 	struct world *world = *state;
 	struct mica_state_gprs before, *gprs;
 

@@ -89,15 +89,20 @@ static struct translation translate(const struct mica_s2 *s2, u64 gfn)
 	};
 }
 
+/* Only the root may be empty. */
 static unsigned long count_tables(const struct mica_s2_format *f, const u64 *table, int level)
 {
 	unsigned long count = 1;
+	bool empty = true;
 	int i;
 
-	for (i = 0; level > 1 && i < 512; i++)
-		if (table[i] & f->present && !(table[i] & f->large))
+	for (i = 0; i < 512; i++) {
+		empty &= !table[i];
+		if (level > 1 && table[i] & f->present && !(table[i] & f->large))
 			count += count_tables(f, (u64 *)(uintptr_t)(table[i] & f->address),
 					      level - 1);
+	}
+	assert_true(!empty || level == 4);
 	return count;
 }
 
@@ -129,7 +134,7 @@ static bool map(struct mica_s2 *s2, u64 gfn, u64 pa, int level, bool write)
 
 static bool zap(struct mica_s2 *s2, u64 start, u64 end, unsigned int budget)
 {
-	struct mica_s2_range range = { .start = start, .end = end, .cursor = start };
+	struct mica_s2_range range = { .cursor = start, .end = end };
 	struct mica_s2_gather gather = {0};
 	u64 before;
 
@@ -388,14 +393,18 @@ static void test_zap_prunes(void **state)
 	struct mica_s2 *s2 = *state;
 
 	map(s2, base + 1, 0x1000, 1, true);
-	map(s2, base + PAGES_2M, 0x2000, 1, true);
-	assert_int_equal(s2->tables, 5);
-	/* Not all of the table's span: the table stays, although it is empty. */
-	assert_true(zap(s2, base + 1, base + PAGES_2M, 100));
-	assert_int_equal(s2->tables, 5);
-	/* All of it: an empty table goes, and that wants a flush. */
-	assert_true(zap(s2, base, base + PAGES_2M, 1000));
+	map(s2, base + 2, 0x2000, 1, true);
+	map(s2, base + PAGES_2M, 0x3000, 1, true);
+	map(s2, 4 * PAGES_1G, 0x4000, 1, true);
+	assert_int_equal(s2->tables, 7);
+	assert_true(zap(s2, base + 1, base + 2, 100));
+	assert_int_equal(s2->tables, 7);
+	/* The last leaf takes its table along, and that those above if they are empty then. */
+	assert_true(zap(s2, base + 2, base + 3, 100));
+	assert_int_equal(s2->tables, 6);
+	assert_true(zap(s2, 4 * PAGES_1G - 1, 4 * PAGES_1G + 1, 100));
 	assert_int_equal(s2->tables, 4);
+	is_mapped(s2, base + PAGES_2M, 0x3000, 1, true);
 	assert_true(zap(s2, 0, MICA_S2_FRAMES, 1000));
 	assert_int_equal(s2->tables, 1);
 }
@@ -404,7 +413,7 @@ static void test_zap_prunes(void **state)
  * together with its table. */
 static void test_zap_in_steps(void **state)
 {
-	struct mica_s2_range range = { .start = 0, .end = PAGES_2M, .cursor = 0 };
+	struct mica_s2_range range = { .end = PAGES_2M };
 	struct mica_s2_gather gather = {0};
 	struct mica_s2 *s2 = *state;
 	u64 gfn;
@@ -422,7 +431,7 @@ static void test_zap_in_steps(void **state)
 	is_mapped(s2, 3, 0x7000, 1, true);
 	is_hole(s2, PAGES_2M - 1);
 	assert_true(zap(s2, 0, PAGES_2M, 1));
-	assert_int_equal(s2->tables, 3);
+	assert_int_equal(s2->tables, 1);
 }
 
 static void test_young(void **state)

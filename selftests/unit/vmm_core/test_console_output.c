@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core_test.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -139,40 +138,18 @@ static void test_flood(void **state)
 	wait_drained(fixture);
 }
 
-/* The state letter of the thread that writes, as ps(1) shows it. */
-static char writer_state(void)
-{
-	DIR *folder = opendir("/proc/self/task");
-	struct dirent *entry;
-	char found = 0;
-
-	while (!found && (entry = readdir(folder))) {
-		g_autofree char *path = g_strdup_printf("/proc/self/task/%s/stat", entry->d_name);
-		g_autofree char *text = NULL;
-		char *state;
-
-		if (!g_file_get_contents(path, &text, NULL, NULL))
-			continue;
-		state = strstr(text, "(console) ");
-		if (state)
-			found = state[strlen("(console) ")];
-	}
-	closedir(folder);
-	return found;
-}
-
-/* Until the thread sleeps in a write() that nobody will end, and the ring is full as well:
- * with so much to do it has no other reason to sleep. */
+/* Until the thread sleeps in a write() that nobody will end: the pipe is full, the thread
+ * sleeps, and it does so although the ring is still full after that. */
 static void fill(struct fixture *fixture)
 {
 	struct pollfd writable = { .fd = fixture->writer, .events = POLLOUT };
 	uint8_t bytes[1024] = { 0 };
-	bool full;
 
 	do {
-		full = console_output_put(fixture->output, bytes, sizeof(bytes));
+		console_output_put(fixture->output, bytes, sizeof(bytes));
 		sched_yield();
-	} while (!full || poll(&writable, 1, 0) == 1 || writer_state() != 'S');
+	} while (poll(&writable, 1, 0) == 1 || thread_state("console") != 'S' ||
+		 !console_output_put(fixture->output, bytes, 0));
 }
 
 static void *wait_for_room(void *opaque)
@@ -242,6 +219,7 @@ static void test_nonblocking(void **state)
 	struct fixture *fixture = *state;
 
 	assert_int_equal(fcntl(fixture->writer, F_SETFL, O_NONBLOCK), 0);
+	assert_true(fcntl(fixture->writer, F_SETPIPE_SZ, 4096) > 0);
 	test_flood(state);
 }
 

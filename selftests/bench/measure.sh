@@ -1,0 +1,92 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Runs in the lab host: the same guests first on KVM, then on Mica.  Each figure is a line
+# "VMM NAME INSTRUCTIONS"; anything else that is printed is for people.
+#	measure.sh exits	what single operations cost, by the kernel in kernel/
+#	measure.sh boot		a Debian guest, from the VMM's start to its end
+# shellcheck disable=SC2086 # $qemu is words
+set -u
+what=$1
+work=/tmp/bench
+failed=0
+qemu="qemu-system-x86_64 -nodefaults -display none -monitor none -machine pc,accel=kvm -cpu host"
+# Without QEMU's helper for Windows XP, which makes a TPR access an exit to user space.
+qemu="$qemu -global kvm-apic.vapic=off -no-reboot -serial stdio -device isa-debug-exit,iobase=0xf4,iosize=4"
+
+mkdir -p $work
+
+fail()
+{
+	echo "measure.sh: $1"
+	failed=1
+}
+
+# run VMM NAME WANTED-STATUS COMMAND...: counts it; its output is in $work/out
+run()
+{
+	vmm=$1 name=$2 wanted=$3
+	shift 3
+	count-instructions $work/count "$@" >$work/out 2>$work/err
+	status=$?
+	if [ $status -ne "$wanted" ]; then
+		fail "$vmm $name ended with status $status, not $wanted:"
+		tail -n 5 $work/out $work/err
+		return 1
+	fi
+	[ -z "$name" ] || echo "$vmm $name $(cat $work/count)"
+}
+
+exits()
+{
+	vmm=$1
+	shift
+	run "$vmm" "" 1 "$@" || return
+	tr -d '\r' <$work/out | grep -E '^[a-z0-9-]+ [0-9]+$' | sed "s/^/$vmm /"
+}
+
+# The second of two runs: the first brings the program's pages into memory.
+start_and_end()
+{
+	vmm=$1
+	shift
+	run "$vmm" "" 1 "$@" && run "$vmm" start-and-end 1 "$@"
+}
+
+boot()
+{
+	vmm=$1 wanted=$2
+	shift 2
+	run "$vmm" boot "$wanted" "$@" || return
+	grep -q '^Linux ' $work/out || fail "$vmm: the guest has not come to its uname"
+}
+
+on_kvm()
+{
+	modprobe kvm_intel enable_apicv=0 || { fail "no kvm_intel"; return; }
+	case $what in
+	exits)
+		exits kvm $qemu -m 128 -kernel /bench/kernel
+		start_and_end kvm $qemu -m 128 -kernel /bench/kernel -append quick ;;
+	boot)
+		boot kvm 0 $qemu -m 256 -kernel /guests/12/vmlinuz -initrd /guests/initrd \
+			-append "$guest" ;;
+	esac
+	modprobe -r kvm_intel
+}
+
+on_mica()
+{
+	case $what in
+	exits)
+		exits mica mica run --memory 128M --kernel /bench/kernel
+		start_and_end mica mica run --memory 128M --kernel /bench/kernel --append quick ;;
+	boot)
+		boot mica 8 mica run --memory 256M --kernel /guests/12/vmlinuz \
+			--initrd /guests/initrd --append "$guest" ;;
+	esac
+}
+
+guest="console=ttyS0 quiet mica.end=reboot"
+on_kvm
+on_mica
+exit $failed

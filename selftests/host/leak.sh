@@ -1,0 +1,101 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# leak.sh TINY LINUX RELOADS: starts TINY guests of the smallest kernel and LINUX guests of
+# Debian's in one host boot and looks whether the kernel's memory is where it was; then takes
+# the module out and puts it in again RELOADS times, and does not while a guest runs.
+. /selftests/tap.sh
+tiny=$1
+linux=$2
+reloads=$3
+
+run_tiny()
+{
+	mica run --memory 16M --kernel /selftests/tiny.elf --console file:/dev/null
+}
+
+run_linux()
+{
+	mica run --memory 128M --kernel /guests/12/vmlinuz --initrd /guests/initrd \
+		--append quiet --console file:/dev/null
+}
+
+repeat()
+{
+	count=$1
+	shift
+	while [ "$count" -gt 0 ]; do
+		"$@" || { echo "$*: status $? with $count to go"; return 1; }
+		count=$((count - 1))
+	done
+}
+
+# Objects in use by cache, exactly: caches give their spare slabs back first.
+count_objects()
+{
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	for cache in /sys/kernel/slab/*/shrink; do
+		echo 1 2>/dev/null >"$cache"
+	done
+	sed 1,2d /proc/slabinfo | awk '{ print $1, $2 }' | sort
+}
+
+free_pages()
+{
+	awk '/^MemFree/ { print $2 / 4 }' /proc/meminfo
+}
+
+# A leak of one object at every other start shows as growth by half of the starts; what the
+# host itself takes and gives is below 40.
+no_growth()
+{
+	awk -v limit="$((tiny > 80 ? tiny / 2 : 40))" '
+		NR == FNR { before[$1] = $2; next }
+		$2 - before[$1] >= limit { print $1 ": " before[$1] " -> " $2; bad = 1 }
+		END { exit bad }' /tmp/before /tmp/after
+}
+
+# Pages: less than two for each start.
+no_lost_pages()
+{
+	echo "free pages: $pages_before -> $pages_after after $((tiny + linux)) starts"
+	[ "$((pages_before - pages_after))" -lt "$((2 * tiny))" ]
+}
+
+refused_while_running()
+{
+	mkfifo /tmp/hold
+	mica run --memory 128M --kernel /guests/12/vmlinuz --initrd /guests/initrd \
+		--append "console=ttyS0 mica.shell" </tmp/hold >/tmp/hold.log &
+	pid=$!
+	exec 4>/tmp/hold
+	until grep -q '^/ # ' /tmp/hold.log; do
+		kill -0 "$pid" || return 1
+		sleep 0.2
+	done
+	rmmod mica && return 1
+	echo 'exec poweroff -f' >&4
+	wait "$pid"
+	status=$?
+	exec 4>&-
+	[ "$status" -eq 0 ]
+}
+
+reload()
+{
+	rmmod mica && insmod /lab/mica.ko && [ -c /dev/mica ] && run_tiny
+}
+
+case_is "start: 10 tiny guests to warm up" repeat 10 run_tiny
+case_is "start: a Linux guest to warm up" run_linux
+count_objects >/tmp/before
+pages_before=$(free_pages)
+case_is "start: $tiny tiny guests" repeat "$tiny" run_tiny
+case_is "start: $linux Linux guests" repeat "$linux" run_linux
+count_objects >/tmp/after
+pages_after=$(free_pages)
+case_is "leak: no cache of the kernel has grown" no_growth
+case_is "leak: no pages are lost" no_lost_pages
+case_is "module: not removable while a guest runs" refused_while_running
+case_is "module: removed and inserted $reloads times" repeat "$reloads" reload
+cases_end
