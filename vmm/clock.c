@@ -71,7 +71,7 @@ static void clock_arm(struct clock *clock, uint64_t deadline)
 
 	clock->armed = deadline;
 	if (__builtin_add_overflow(clock->base, deadline, &absolute))
-		return;			/* in 500 years: the timerfd has expired and stays quiet */
+		return;		/* in 500 years: the timerfd has expired and stays quiet */
 	when.it_value.tv_sec = absolute / NSEC_PER_SEC;
 	when.it_value.tv_nsec = absolute % NSEC_PER_SEC;
 	timerfd_settime(clock->fd, TFD_TIMER_ABSTIME, &when, NULL);

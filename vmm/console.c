@@ -28,9 +28,9 @@
 enum console_input {
 	INPUT_NONE,
 	INPUT_FILE,		/* always readable, epoll refuses it */
-	INPUT_STREAM,		/* a pipe or a socket: waited for once, whenever there is room */
+	INPUT_STREAM,		/* a pipe or socket: waited for once, whenever there is room */
 	INPUT_TTY,		/* a terminal: waited for always */
-	INPUT_PTY,		/* our master: edges only, its hang-up would be reported for ever */
+	INPUT_PTY,		/* our master: edges only, its hang-up lasts for ever */
 };
 
 struct console {

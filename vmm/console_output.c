@@ -14,7 +14,7 @@
 #include "signals.h"
 
 #define RING_SIZE	65536u		/* a power of two */
-#define RING_HIGH	32768u		/* the guest waits from here on; the rest is for REP OUTS */
+#define RING_HIGH	32768u		/* the guest waits from here on; the rest is slack */
 #define RING_LOW	8192u		/* until here */
 #define CHUNK_SIZE	4096u		/* bytes of one write() */
 /*

@@ -90,40 +90,51 @@ static bool host_kvm_enables_at_load(const struct host_view *view)
 
 static char *host_rival_advice(const struct host_view *view, const char *rival)
 {
+	const char *advice = "stop its guests, and if that does not suffice run "
+		"`modprobe -r %s` as root";
+
 	if (g_str_has_prefix(rival, "kvm") && host_kvm_enables_at_load(view))
-		return g_strdup_printf("stop its guests and run `modprobe -r %s` as root, or boot with "
-				       "kvm.enable_virt_at_load=0, with which KVM holds the CPU "
-				       "only while it has guests", rival);
-	return g_strdup_printf("stop its guests, and if that does not suffice run "
-			       "`modprobe -r %s` as root", rival);
+		advice = "stop its guests and run `modprobe -r %s` as root, or boot with "
+			"kvm.enable_virt_at_load=0, with which KVM holds the CPU only while it "
+			"has guests";
+	return g_strdup_printf(advice, rival);
+}
+
+static char *host_explain_lock(const struct host_view *view)
+{
+	return g_strdup_printf("there is no " HOST_DEVICE ", and the firmware has locked %s: turn "
+		"on \"%s\" in the firmware's setup, then load the module",
+		view->cpuid_vmx ? "VT-x" : "AMD-V",
+		view->cpuid_vmx ? "Intel Virtualization Technology" : "SVM Mode");
+}
+
+static char *host_explain_kept_out(const struct host_view *view, const char *rival)
+{
+	g_autofree char *advice = host_rival_advice(view, rival);
+
+	return g_strdup_printf("there is no " HOST_DEVICE ": %s holds the CPU, so the module mica "
+		"cannot be loaded: %s; then run `modprobe mica`", rival, advice);
 }
 
 static char *host_explain_missing(const struct host_view *view)
 {
 	const char *rival = host_rival(view);
-	g_autofree char *advice = NULL;
 
 	if (!view->cpuid_vmx && !view->cpuid_svm)
 		return g_strdup("there is no " HOST_DEVICE ", and this CPU offers neither VT-x nor "
-				"AMD-V: use another machine or, if this is itself a virtual machine, "
-				"turn on nested virtualization for it");
+			"AMD-V: use another machine or, if this is itself a virtual machine, turn "
+			"on nested virtualization for it");
 	if (!host_cpu_flag(view, view->cpuid_vmx ? "vmx" : "svm"))
-		return g_strdup_printf("there is no " HOST_DEVICE ", and the firmware has locked %s: "
-				       "turn on \"%s\" in the firmware's setup, then load the module",
-				       view->cpuid_vmx ? "VT-x" : "AMD-V",
-				       view->cpuid_vmx ? "Intel Virtualization Technology" : "SVM Mode");
+		return host_explain_lock(view);
 	if (host_has(view, "/sys/module/mica"))
-		return g_strdup("the module mica is loaded, but there is no " HOST_DEVICE
-				": mount devtmpfs at /dev, or make the node with the numbers in "
-				"/sys/class/misc/mica/dev");
-	if (rival && host_kvm_enables_at_load(view)) {
-		advice = host_rival_advice(view, rival);
-		return g_strdup_printf("there is no " HOST_DEVICE ": %s holds the CPU, so the module "
-				       "mica cannot be loaded: %s; then run `modprobe mica`",
-				       rival, advice);
-	}
-	return g_strdup("there is no " HOST_DEVICE ": the module is not loaded: run `modprobe mica` "
-			"(or `insmod mica.ko`) as root; if that fails, `dmesg | grep mica` says why");
+		return g_strdup("the module mica is loaded, but there is no " HOST_DEVICE ": mount "
+			"devtmpfs at /dev, or make the node with the numbers in "
+			"/sys/class/misc/mica/dev");
+	if (rival && host_kvm_enables_at_load(view))
+		return host_explain_kept_out(view, rival);
+	return g_strdup("there is no " HOST_DEVICE ": the module is not loaded: run "
+		"`modprobe mica` (or `insmod mica.ko`) as root; if that fails, "
+		"`dmesg | grep mica` says why");
 }
 
 static char *host_explain_permission(const struct host_view *view)
@@ -136,13 +147,13 @@ static char *host_explain_permission(const struct host_view *view)
 
 	if (stat(full, &status) == 0 && status.st_gid != 0 && (status.st_mode & S_IRGRP)) {
 		group = getgrgid(status.st_gid);
-		return g_strdup_printf("no permission to use " HOST_DEVICE ": have `usermod -aG %s %s` "
-				       "run as root and log in again",
-				       group ? group->gr_name : "mica", user_name);
+		return g_strdup_printf("no permission to use " HOST_DEVICE ": have "
+			"`usermod -aG %s %s` run as root and log in again",
+			group ? group->gr_name : "mica", user_name);
 	}
-	return g_strdup_printf("no permission to use " HOST_DEVICE ": it should belong to group mica: "
-			       "have `groupadd -fr mica; chgrp mica " HOST_DEVICE "; chmod 660 " HOST_DEVICE
-			       "; usermod -aG mica %s` run as root and log in again", user_name);
+	return g_strdup_printf("no permission to use " HOST_DEVICE ": it should belong to group "
+		"mica: have `groupadd -f mica; chgrp mica " HOST_DEVICE "; chmod 660 " HOST_DEVICE
+		"; usermod -aG mica %s` run as root and log in again", user_name);
 }
 
 char *host_explain_open(const struct host_view *view, int number)
@@ -176,10 +187,9 @@ char *host_explain_create(const struct host_view *view, int number)
 static gboolean host_get_info(int fd, struct mica_info *info, GError **error)
 {
 	if (ioctl(fd, MICA_GET_INFO, info) < 0)
-		return error_set_errno(error, errno, HOST_DEVICE " does not answer as Mica's module "
-				       "does");
+		return error_set_errno(error, errno, HOST_DEVICE " does not answer as Mica's does");
 	if (info->api_version != MICA_API_VERSION)
-		return error_set(error, "the loaded module speaks version %u of the interface, this "
+		return error_set(error, "the module speaks version %u of the interface, this "
 				 "program version %d: install both from one release",
 				 info->api_version, MICA_API_VERSION);
 	return TRUE;

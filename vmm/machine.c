@@ -170,8 +170,8 @@ static gboolean machine_check(const struct machine *machine, GError **error)
 	if (end > MEMORY_HOLE_START)
 		end += MEMORY_HOLE_END - MEMORY_HOLE_START;
 	if (machine->info.phys_bits < 64 && end > 1ull << machine->info.phys_bits)
-		return error_set(error, "--memory: %" PRIu64 " MiB are more than guests can address on "
-				 "this CPU (%u bits)", config->memory >> 20,
+		return error_set(error, "--memory: %" PRIu64 " MiB are more than a guest can "
+				 "address on this CPU (%u bits)", config->memory >> 20,
 				 machine->info.phys_bits);
 	return machine_check_memory(config->memory, error);
 }
@@ -215,7 +215,7 @@ static gboolean machine_add_vcpus(struct machine *machine, GError **error)
 	struct vcpu *vcpu;
 
 	if (ioctl(machine->device_fd, MICA_GET_CPUID, host) < 0)
-		return error_set_errno(error, errno, "the module does not tell what the CPU offers");
+		return error_set_errno(error, errno, "the module does not say what the CPU has");
 	machine->vcpus = g_new0(struct vcpu *, machine->config->cpus);
 	for (unsigned int i = 0; i < machine->config->cpus; i++) {
 		vcpu = vcpu_new(machine, i, host, error);

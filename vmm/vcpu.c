@@ -29,7 +29,7 @@ static gboolean vcpu_create(struct vcpu *vcpu, GError **error)
 		return error_set_errno(error, errno, "cannot make vCPU %u", vcpu->id);
 	run = mmap(NULL, MICA_RUN_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
 	if (run == MAP_FAILED)
-		return error_set_errno(error, errno, "cannot map the run page of vCPU %u", vcpu->id);
+		return error_set_errno(error, errno, "cannot map the page of vCPU %u", vcpu->id);
 	vcpu->run = run;
 	return TRUE;
 }
@@ -106,8 +106,8 @@ static void vcpu_run_failed(struct vcpu *vcpu, int number)
 	struct machine *machine = vcpu->machine;
 
 	if (number == EINVAL)
-		message("vCPU %u: the module refuses the field '%.*s' of the state that an emulated "
-			"instruction left", vcpu->id, (int)sizeof(vcpu->run->fail.name),
+		message("vCPU %u: the module refuses the field '%.*s' of the state that an "
+			"emulated instruction left", vcpu->id, (int)sizeof(vcpu->run->fail.name),
 			vcpu->run->fail.name);
 	else
 		message("vCPU %u cannot run: %s", vcpu->id, g_strerror(number));
@@ -139,7 +139,8 @@ gboolean vcpu_start(struct vcpu *vcpu, GError **error)
 	signals_prepare_kick();
 	status = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
 	if (status)
-		return error_set_errno(error, status, "cannot start the thread of vCPU %u", vcpu->id);
+		return error_set_errno(error, status, "cannot start a thread for vCPU %u",
+				       vcpu->id);
 	vcpu->started = true;
 	name[MIN(strlen(name), 15)] = '\0';	/* as much as the kernel keeps */
 	pthread_setname_np(vcpu->thread, name);

@@ -36,9 +36,10 @@ static const void *dump_field(const struct mica_vcpu_state *state, const struct 
 
 static void dump_segment(GString *text, const char *name, const struct mica_segment *segment)
 {
-	g_string_append_printf(text, "  %-16s base %016" PRIx64 " limit %08" PRIx32 " attr %05" PRIx32
-			       " selector %04x\n", name, (uint64_t)segment->base, segment->limit,
-			       segment->attr, segment->selector);
+	g_string_append_printf(text, "  %-16s base %016" PRIx64 " limit %08" PRIx32
+			       " attr %05" PRIx32 " selector %04x\n", name,
+			       (uint64_t)segment->base, segment->limit, segment->attr,
+			       segment->selector);
 }
 
 char *vcpu_state_text(const struct mica_vcpu_state *state)

@@ -127,9 +127,9 @@ static void exit_host_state(struct vcpu *vcpu)
 {
 	const struct mica_exit_fail *fail = &vcpu->run->fail;
 
-	vcpu_end(vcpu, MACHINE_ERROR, false, "the host's %.64s was 0x%" PRIx64 " before the guest ran "
-		 "and 0x%" PRIx64 " after it: please report this as a bug of mica.ko", fail->name,
-		 (uint64_t)fail->expected, (uint64_t)fail->found);
+	vcpu_end(vcpu, MACHINE_ERROR, false, "the host's %.64s was 0x%" PRIx64 " before the "
+		 "guest ran and 0x%" PRIx64 " after it: please report this as a bug of mica.ko",
+		 fail->name, (uint64_t)fail->expected, (uint64_t)fail->found);
 }
 
 static void exit_memory_fault(struct vcpu *vcpu)

@@ -46,8 +46,8 @@ int cli_info(int argc, char **argv)
 	int fd;
 
 	if (cli_wants_help(argc, argv)) {
-		printf("Usage: mica info\n\nShows what the module and this host offer to guests, or "
-		       "why there can be none.\n");
+		printf("Usage: mica info\n\n"
+		       "Shows what the module and this host offer, or what is missing.\n");
 		return EXIT_STATUS_OK;
 	}
 	if (!cli_parse(NULL, 0, argc, argv, NULL, &error)) {

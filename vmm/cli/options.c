@@ -119,7 +119,8 @@ gboolean cli_parse_size(const char *text, uint64_t *bytes, GError **error)
 	return TRUE;
 
 wrong:
-	return error_set_usage(error, "'%s' is not a size: digits and K, M, G or T, as in 512M", text);
+	return error_set_usage(error, "'%s' is not a size: digits and K, M, G or T, as in 512M",
+			       text);
 }
 
 gboolean cli_parse_number(const char *text, unsigned int low, unsigned int high,
@@ -129,7 +130,8 @@ gboolean cli_parse_number(const char *text, unsigned int low, unsigned int high,
 	uint64_t value;
 
 	if (!cli_parse_digits(&at, &value) || *at || value < low || value > high)
-		return error_set_usage(error, "'%s' is not a number from %u to %u", text, low, high);
+		return error_set_usage(error, "'%s' is not a number from %u to %u", text, low,
+				       high);
 	*number = value;
 	return TRUE;
 }

@@ -65,7 +65,8 @@ static gboolean take_memory(void *target, const char *value, GError **error)
 	if (!cli_parse_size(value, &config->memory, error))
 		return FALSE;
 	if (config->memory < MEMORY_UNIT && g_ascii_isdigit(value[strlen(value) - 1]))
-		return error_set_usage(error, "'%s' is a number of bytes: %sM for MiB", value, value);
+		return error_set_usage(error, "'%s' is a number of bytes: %sM for MiB", value,
+				       value);
 	if (config->memory < MEMORY_UNIT || config->memory % MEMORY_UNIT)
 		return error_set_usage(error, "'%s' is not a multiple of 2M", value);
 	return TRUE;
@@ -85,8 +86,9 @@ static gboolean take_name(void *target, const char *value, GError **error)
 
 	if (!length || length > NAME_MAX_LENGTH || !g_ascii_isalnum(*value) ||
 	    strspn(value, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "._-") != length)
-		return error_set_usage(error, "'%s' is not a name: up to %d letters, digits, '.', '_', "
-				       "'-', the first a letter or digit", value, NAME_MAX_LENGTH);
+		return error_set_usage(error, "'%s' is not a name: up to %d letters, digits, '.', "
+				       "'_', '-', the first a letter or digit", value,
+				       NAME_MAX_LENGTH);
 	g_free(config->name);
 	config->name = g_strdup(value);
 	return TRUE;
@@ -195,9 +197,9 @@ char *run_options_help(void)
 		"Keys, if standard input is a terminal: Ctrl-A x leaves, Ctrl-A p presses the\n"
 		"power button, Ctrl-A h shows all.\n"
 		"\n"
-		"Exit status: %d power-off, %d wrong usage, %d error, %d guest crashed, %d guest asked\n"
-		"for a reset, %d left with Ctrl-A x; odd: (V << 1) | 1 of a guest that wrote V to its\n"
-		"debug-exit port 0xf4.\n",
+		"Exit status: %d power-off, %d wrong usage, %d error, %d guest crashed,\n"
+		"%d guest asked for a reset, %d left with Ctrl-A x; odd: (V << 1) | 1 of a guest\n"
+		"that wrote V to its debug-exit port 0xf4.\n",
 		EXIT_STATUS_OK, EXIT_STATUS_USAGE, EXIT_STATUS_ERROR, EXIT_STATUS_CRASH,
 		EXIT_STATUS_RESET, EXIT_STATUS_LEFT);
 	return g_string_free(text, FALSE);

@@ -29,9 +29,9 @@ struct fake_exit {
 
 struct fake_kernel {
 	/* for the test to set */
-	const struct fake_exit *script;	/* of vCPU 0; then, and for the others, a HLT for ever */
+	const struct fake_exit *script;	/* of vCPU 0; then, and for the others, HLT */
 	size_t length;
-	unsigned int fail_at;		/* the n-th ioctl but MICA_VCPU_RUN gives ENOMEM; 0: none */
+	unsigned int fail_at;		/* the n-th ioctl but _RUN gives ENOMEM; 0: none */
 	uint32_t api_version;
 	uint32_t max_vcpus;
 	/* for the test to look at */
@@ -45,7 +45,7 @@ struct fake_kernel {
 	uint64_t committed;		/* all groups that it ever did */
 	uint64_t mp_state[MICA_MAX_VCPUS];
 	unsigned int pin_changes;
-	int running;			/* eventfd: written when vCPU 0 is at the end of its script */
+	int running;			/* eventfd: vCPU 0 is at the end of its script */
 };
 
 extern struct fake_kernel fake_kernel;

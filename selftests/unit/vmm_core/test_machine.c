@@ -1,170 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * A whole machine with all its threads, above a module that plays exits from a script.
- */
-#include "core_test.h"
+/* Each exit of a vCPU, and what the VMM makes of it. */
+#include "machine_test.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "../../../vmm/chipset/chipset.h"
-#include "../../../vmm/machine.h"
-#include "fake_kernel.h"
-
-#define COM1		0x3f8
-#define PM1A_CNT	(PM_BASE + 4)
-#define S5		(1u << 13 | PM_S5_SLEEP_TYPE << 10)
-#define POWER_OFF_EXIT	FAKE_OUT(PM1A_CNT, 2, S5)
-
-#define CODE		0x1000
-#define DATA		0x2000
-
-/* Stand-ins for vmm/boot: the first vCPU would start at once, at CODE, in flat 32-bit
- * protected mode without paging. */
-static gboolean boot_fails;
-static const char *code;		/* what is put at CODE, and its length */
-static size_t code_length;
-
-static void flat_state(struct mica_vcpu_state *state)
-{
-	const struct mica_segment flat = { .limit = 0xffffffff, .attr = 0xc093, .selector = 8 };
-
-	state->events.mp_state = MICA_MP_RUNNABLE;
-	state->events.sipi_vector = MICA_SIPI_NONE;
-	state->gprs.rip = CODE;
-	state->gprs.rflags = 2;
-	state->crs.cr0 = 0x11;
-	state->segs.ds = state->segs.es = state->segs.fs = state->segs.gs = state->segs.ss = flat;
-	state->segs.cs = flat;
-	state->segs.cs.attr = 0xc09b;
-}
-
-gboolean boot_load(const struct boot_config *config, struct guest_memory *memory,
-		   struct boot_result *result, GError **error)
-{
-	(void)config;
-	if (boot_fails)
-		g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "no kernel");
-	flat_state(&result->state);
-	result->state.gprs.rsi = DATA;
-	result->state.gprs.rcx = 6;
-	result->state.gprs.rdx = COM1;
-	if (code_length)
-		guest_memory_write(memory, CODE, code, code_length);
-	guest_memory_write(memory, DATA, "string", 6);
-	return !boot_fails;
-}
-
-void boot_reset_state(struct mica_vcpu_state *state, unsigned int vcpu_id)
-{
-	memset(state, 0, sizeof(*state));
-	state->events.mp_state = vcpu_id ? MICA_MP_WAIT_SIPI : MICA_MP_RUNNABLE;
-}
-
-void cpuid_policy(const struct mica_cpuid *host, const struct mica_info *info, unsigned int id,
-		  unsigned int cpus, struct mica_cpuid *policy)
-{
-	(void)info;
-	(void)id;
-	(void)cpus;
-	*policy = *host;
-}
-
-struct fixture {
-	struct machine_config config;
-	char *path;			/* of the console's file */
-	int messages;			/* a file with what went to standard error */
-	int stderr_before;
-};
-
-static int setup(void **state)
-{
-	struct fixture *fixture = g_new0(struct fixture, 1);
-
-	close(g_file_open_tmp("mica-test-XXXXXX", &fixture->path, NULL));
-	fixture->config.name = g_strdup("test");
-	fixture->config.command_line = g_strdup("");
-	fixture->config.modules = g_array_new(FALSE, FALSE, sizeof(struct boot_module));
-	fixture->config.memory = 2 << 20;
-	fixture->config.cpus = 1;
-	fixture->config.console.kind = CONSOLE_FILE;
-	fixture->config.console.path = fixture->path;
-	fixture->messages = memfd_create("messages", MFD_CLOEXEC);
-	fixture->stderr_before = dup(STDERR_FILENO);
-	dup2(fixture->messages, STDERR_FILENO);
-	boot_fails = FALSE;
-	code_length = 0;
-	fake_kernel_reset();
-	*state = fixture;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *fixture = *state;
-
-	dup2(fixture->stderr_before, STDERR_FILENO);
-	close(fixture->stderr_before);
-	close(fixture->messages);
-	unlink(fixture->path);
-	g_free(fixture->path);
-	g_free(fixture->config.name);
-	g_free(fixture->config.command_line);
-	g_array_unref(fixture->config.modules);
-	g_free(fixture);
-	return 0;
-}
-
-static void assert_message(struct fixture *fixture, const char *text)
-{
-	char messages[16384] = "";
-
-	assert_true(pread(fixture->messages, messages, sizeof(messages) - 1, 0) >= 0);
-	if (!strstr(messages, text))
-		fail_msg("\"%s\" does not say \"%s\"", messages, text);
-}
-
-static void assert_no_message(struct fixture *fixture)
-{
-	assert_int_equal(lseek(fixture->messages, 0, SEEK_END), 0);
-}
-
-static void assert_console(struct fixture *fixture, const char *expected)
-{
-	g_autofree char *text = NULL;
-
-	assert_true(g_file_get_contents(fixture->path, &text, NULL, NULL));
-	assert_string_equal(text, expected);
-}
-
-static enum machine_end run(struct fixture *fixture, uint32_t *value)
-{
-	g_autoptr(GError) error = NULL;
-	struct machine *machine = machine_new(&fixture->config, &error);
-	enum machine_end end;
-
-	assert_non_null(machine);
-	end = machine_run(machine, value);
-	machine_free(machine);
-	return end;
-}
-
-static enum machine_end play(struct fixture *fixture, const struct fake_exit *script,
-			     size_t length, uint32_t *value)
-{
-	fake_kernel.script = script;
-	fake_kernel.length = length;
-	return run(fixture, value);
-}
 
 static void test_power_off(void **state)
 {
@@ -291,12 +129,12 @@ static void test_bad_state(void **state)
 /* Plays `length` exits that need the instructions at `bytes`, then the power-off. */
 #define MMIO_EXIT	{ .reason = MICA_EXIT_MMIO, .mmio = { .gpa = IOAPIC_BASE } }
 #define play_code(state, bytes, script) \
-	(code = (bytes), code_length = sizeof(bytes) - 1, \
-	 play_with_power_off(state, script, G_N_ELEMENTS(script)))
+	play_with_power_off(state, bytes, sizeof(bytes) - 1, script, G_N_ELEMENTS(script))
 
-static enum machine_end play_with_power_off(void **state, const struct fake_exit *script,
-					    size_t length)
+static enum machine_end play_with_power_off(void **state, const char *bytes, size_t code_length,
+					    const struct fake_exit *script, size_t length)
 {
+	struct fixture *fixture = *state;
 	const struct fake_exit off[] = {
 		{ .reason = MICA_EXIT_INTERRUPTED, .number = EINTR }, POWER_OFF_EXIT,
 	};
@@ -306,7 +144,9 @@ static enum machine_end play_with_power_off(void **state, const struct fake_exit
 	assert_true(length + 2 <= G_N_ELEMENTS(all));
 	memcpy(all, script, length * sizeof(*script));
 	memcpy(all + length, off, sizeof(off));
-	return play(*state, all, length + 2, &value);
+	fixture->code = bytes;
+	fixture->code_length = code_length;
+	return play(fixture, all, length + 2, &value);
 }
 
 /* mov dword [0xfec00000], 1; mov eax, [0xfec00010]: the IOAPIC's version register. */
@@ -405,298 +245,30 @@ static void test_virtual_wire(void **state)
 	assert_int_equal(fake_kernel.apic.regs[0x36], 0x400);
 }
 
-/* A console whose reader decides when it reads: a FIFO that holds next to nothing. */
-static int open_fifo(struct fixture *fixture)
-{
-	int fd;
-
-	assert_int_equal(unlink(fixture->path), 0);
-	assert_int_equal(mkfifo(fixture->path, 0600), 0);
-	fd = open(fixture->path, O_RDWR | O_CLOEXEC);
-	assert_true(fcntl(fd, F_SETPIPE_SZ, 4096) >= 4096);
-	return fd;
-}
-
-struct reader {
-	struct machine *machine;
-	int fd;
-	size_t expected;
-	bool late;			/* begins when the guest has ended; else when it waits */
-};
-
-/* Returns when it has read as much as is expected: a byte that is lost is a test that hangs. */
-static void *read_console(void *opaque)
-{
-	struct reader *reader = opaque;
-	size_t count = 0;
-	uint8_t bytes[512];
-	ssize_t got;
-
-	while (!atomic_load(&reader->machine->stopping) &&
-	       (reader->late || thread_state("vcpu0/test") != 'S'))
-		sched_yield();
-	while (count < reader->expected) {
-		got = read(reader->fd, bytes, sizeof(bytes));
-		assert_true(got > 0);
-		count += got;
-	}
-	return NULL;
-}
-
-/* A guest that prints `count` bytes and powers off. */
-static void run_with_reader(struct fixture *fixture, uint32_t count, bool late)
-{
-	struct fake_exit script[] = { FAKE_OUT(COM1, 1, 'x'), POWER_OFF_EXIT };
-	struct reader reader = { .fd = open_fifo(fixture), .expected = count, .late = late };
-	g_autoptr(GError) error = NULL;
-	pthread_t thread;
-	uint32_t value;
-
-	script[0].repeat = count;
-	fake_kernel.script = script;
-	fake_kernel.length = G_N_ELEMENTS(script);
-	reader.machine = machine_new(&fixture->config, &error);
-	assert_non_null(reader.machine);
-	pthread_create(&thread, NULL, read_console, &reader);
-	assert_int_equal(machine_run(reader.machine, &value), MACHINE_OFF);
-	pthread_join(thread, NULL);
-	machine_free(reader.machine);
-	close(reader.fd);
-	assert_no_message(fixture);
-}
-
-/* More than the console's ring holds: the vCPU waits, and all of it arrives. */
-static void test_flood(void **state)
-{
-	run_with_reader(*state, 300000, false);
-}
-
-/* When the guest powers off, most of what it printed is still with us; the reader comes
- * when the vCPU has ended. */
-static void test_drain(void **state)
-{
-	run_with_reader(*state, 20000, true);
-}
-
-static void *end_when_stuck(void *opaque)
-{
-	struct machine *machine = opaque;
-
-	/* With nobody reading it stays full: the vCPU waits for room, or will very soon. */
-	while (!console_put(machine->console, (const uint8_t *)"y", 1))
-		;
-	kill(getpid(), SIGTERM);
-	return NULL;
-}
-
-/* Nobody reads the console at all: a signal ends the guest nevertheless. */
-static void test_stuck_console(void **state)
-{
-	struct fixture *fixture = *state;
-	struct fake_exit script[] = { FAKE_OUT(COM1, 1, 'x') };
-	int fifo = open_fifo(fixture);
-	g_autoptr(GError) error = NULL;
-	struct machine *machine;
-	pthread_t thread;
-	uint32_t value;
-
-	script[0].repeat = UINT32_MAX;
-	fake_kernel.script = script;
-	fake_kernel.length = G_N_ELEMENTS(script);
-	machine = machine_new(&fixture->config, &error);
-	assert_non_null(machine);
-	pthread_create(&thread, NULL, end_when_stuck, machine);
-	assert_int_equal(machine_run(machine, &value), MACHINE_SIGNAL);
-	pthread_join(thread, NULL);
-	machine_free(machine);
-	close(fifo);
-}
-
-static void test_first_end_wins(void **state)
-{
-	struct fixture *fixture = *state;
-	g_autoptr(GError) error = NULL;
-	struct machine *machine = machine_new(&fixture->config, &error);
-	uint32_t value;
-
-	assert_non_null(machine);
-	pthread_mutex_lock(&machine->lock);
-	assert_true(machine_request_end(machine, MACHINE_DEBUG_EXIT, 1));
-	assert_false(machine_request_end(machine, MACHINE_CRASH, 2));
-	pthread_mutex_unlock(&machine->lock);
-	assert_int_equal(machine_run(machine, &value), MACHINE_DEBUG_EXIT);
-	assert_int_equal(value, 1);
-	machine_free(machine);
-}
-
-static void *send_signal(void *opaque)
-{
-	eventfd_t count;
-
-	eventfd_read(fake_kernel.running, &count);
-	kill(getpid(), GPOINTER_TO_INT(opaque));
-	return NULL;
-}
-
-/* The guest sleeps, with several vCPUs; each of the signals ends it. */
-static void test_signals(void **state)
-{
-	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-	struct fixture *fixture = *state;
-	pthread_t thread;
-	uint32_t value;
-
-	fixture->config.cpus = 4;
-	for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
-		g_autoptr(GError) error = NULL;
-		struct machine *machine;
-
-		fake_kernel_reset();
-		/* The machine first: it blocks the signals for the threads that follow. */
-		machine = machine_new(&fixture->config, &error);
-		assert_non_null(machine);
-		assert_int_equal(fake_kernel.mp_state[0], MICA_MP_RUNNABLE);
-		assert_int_equal(fake_kernel.mp_state[1], MICA_MP_WAIT_SIPI);
-		assert_int_equal(fake_kernel.mp_state[3], MICA_MP_WAIT_SIPI);
-		pthread_create(&thread, NULL, send_signal, GINT_TO_POINTER(numbers[i]));
-		assert_int_equal(machine_run(machine, &value), MACHINE_SIGNAL);
-		assert_int_equal(value, numbers[i]);
-		pthread_join(thread, NULL);
-		machine_free(machine);
-	}
-}
-
-static void test_ignored_signal(void **state)
-{
-	struct fixture *fixture = *state;
-	g_autoptr(GError) error = NULL;
-	struct machine *machine;
-	pthread_t thread;
-	uint32_t value;
-
-	signal(SIGHUP, SIG_IGN);
-	machine = machine_new(&fixture->config, &error);
-	assert_non_null(machine);
-	kill(getpid(), SIGHUP);
-	pthread_create(&thread, NULL, send_signal, GINT_TO_POINTER(SIGTERM));
-	assert_int_equal(machine_run(machine, &value), MACHINE_SIGNAL);
-	assert_int_equal(value, SIGTERM);
-	pthread_join(thread, NULL);
-	machine_free(machine);
-	signal(SIGHUP, SIG_DFL);
-}
-
-static unsigned int open_descriptors(void)
-{
-	DIR *folder = opendir("/proc/self/fd");
-	unsigned int count = 0;
-
-	while (readdir(folder))
-		count++;
-	closedir(folder);
-	return count;
-}
-
-/* Each ioctl in turn fails: an error in words, nothing left open. */
-static void test_half_made(void **state)
-{
-	struct fixture *fixture = *state;
-	GError *error = NULL;
-	struct machine *machine;
-	unsigned int fail_at = 0;
-	unsigned int before;
-
-	fixture->config.cpus = 2;
-	for (;;) {
-		fake_kernel_reset();
-		fake_kernel.fail_at = ++fail_at;
-		before = open_descriptors();
-		machine = machine_new(&fixture->config, &error);
-		if (machine)
-			break;
-		assert_error_says(&error, g_strerror(ENOMEM));
-		/* The fake keeps its vCPUs' pages, but no descriptors. */
-		assert_int_equal(open_descriptors(), before);
-	}
-	assert_int_equal(fail_at, fake_kernel.ioctls + 1);
-	assert_true(fail_at > 10);
-	machine_free(machine);
-	assert_int_equal(open_descriptors(), before);
-}
-
-static void test_no_kernel(void **state)
-{
-	struct fixture *fixture = *state;
-	GError *error = NULL;
-
-	boot_fails = TRUE;
-	assert_null(machine_new(&fixture->config, &error));
-	assert_error_says(&error, "no kernel");
-}
-
-static void assert_not_made(struct fixture *fixture, const char *message)
-{
-	GError *error = NULL;
-
-	assert_null(machine_new(&fixture->config, &error));
-	assert_error_says(&error, message);
-}
-
-static void test_refusals(void **state)
-{
-	struct fixture *fixture = *state;
-
-	fake_kernel.api_version = MICA_API_VERSION + 1;
-	assert_not_made(fixture, "install both from one release");
-	fake_kernel.api_version = MICA_API_VERSION;
-
-	fake_kernel.max_vcpus = 2;
-	fixture->config.cpus = 3;
-	assert_not_made(fixture, "--cpus 3: the loaded module has at most 2");
-	fixture->config.cpus = 1;
-
-	fixture->config.memory = 1ull << 40;
-	assert_not_made(fixture, "(40 bits)");
-	fixture->config.memory = (1ull << 40) - (1ull << 30);
-	assert_not_made(fixture, "more than this host has");
-	fixture->config.memory = 2 << 20;
-
-	fixture->config.console.path = (char *)"/nowhere/to/be/found";
-	assert_not_made(fixture, "cannot write the console's file '/nowhere/to/be/found'");
-}
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_power_off, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_reset, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_debug_exit, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_in, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_triple_fault, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_fail_entry, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_internal_error, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_host_state, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_memory_fault, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_unknown_exit, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_run_fails, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_bad_state, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_mmio, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_mmio_hole, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_lapic, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_string_output, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_no_instruction, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_unsupported_instruction, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_extint, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_virtual_wire, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_drain, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_stuck_console, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_first_end_wins, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_signals, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_ignored_signal, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_half_made, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_no_kernel, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+		MACHINE_TEST(test_power_off),
+		MACHINE_TEST(test_reset),
+		MACHINE_TEST(test_debug_exit),
+		MACHINE_TEST(test_in),
+		MACHINE_TEST(test_triple_fault),
+		MACHINE_TEST(test_fail_entry),
+		MACHINE_TEST(test_internal_error),
+		MACHINE_TEST(test_host_state),
+		MACHINE_TEST(test_memory_fault),
+		MACHINE_TEST(test_unknown_exit),
+		MACHINE_TEST(test_run_fails),
+		MACHINE_TEST(test_bad_state),
+		MACHINE_TEST(test_mmio),
+		MACHINE_TEST(test_mmio_hole),
+		MACHINE_TEST(test_lapic),
+		MACHINE_TEST(test_string_output),
+		MACHINE_TEST(test_no_instruction),
+		MACHINE_TEST(test_unsupported_instruction),
+		MACHINE_TEST(test_extint),
+		MACHINE_TEST(test_virtual_wire),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
