@@ -7,6 +7,7 @@
  */
 #include <linux/vtime.h>
 
+#include "hostcheck.h"
 #include "hw.h"
 #include "run.h"
 #include "state.h"
@@ -206,6 +207,39 @@ static enum mica_next enter_series(struct mica_vcpu *vcpu)
 	return next;
 }
 
+/* [I, loaded] */
+static enum mica_next series(struct mica_vcpu *vcpu)
+{
+	enum mica_next next;
+
+	mica_fpu_enter(vcpu);
+	next = enter_series(vcpu);
+	mica_fpu_leave(vcpu);
+	return next;
+}
+
+/* [I, loaded] MICA_VM_CHECK_HOST: the same, with all that the host lends in between. */
+static enum mica_next checked_series(struct mica_vcpu *vcpu)
+{
+	struct mica_hostcheck *check = vcpu->hostcheck;
+	enum mica_next next;
+	bool same;
+
+	mica_backend->put(vcpu);
+	mica_hostcheck_before(check);
+	mica_backend->load(vcpu);
+	next = series(vcpu);
+	mica_backend->put(vcpu);
+	same = mica_hostcheck_after(check);
+	mica_backend->load(vcpu);
+	if (likely(same))
+		return next;
+	next = mica_exit_fail(vcpu, MICA_EXIT_HOST_STATE, 0, check->differences, check->name);
+	vcpu->run->fail.expected = check->expected;
+	vcpu->run->fail.found = check->found;
+	return next;
+}
+
 static enum mica_next run_series(struct mica_vcpu *vcpu)
 {
 	enum mica_next next = MICA_NEXT_HOST;
@@ -216,16 +250,16 @@ static enum mica_next run_series(struct mica_vcpu *vcpu)
 		smp_store_mb(vcpu->mode, MICA_IN_GUEST);
 		vtime_account_guest_enter();
 		mica_timer_to_backend(vcpu);
-		mica_fpu_enter(vcpu);
-		next = enter_series(vcpu);
-		mica_fpu_leave(vcpu);
+		next = unlikely(vcpu->hostcheck) ? checked_series(vcpu) : series(vcpu);
 		/* A tick that finds a guest is none that finds user code: RCU is told here. */
 		if (next == MICA_NEXT_HOST)
 			mica_note_guest_exit();
 		smp_store_release(&vcpu->mode, MICA_OUTSIDE);
 	}
-	/* The host's pending interrupts come here; a tick among them is guest time. */
+	/* The host's pending interrupts come here, behind the one instruction that STI shields;
+	 * a tick among them is guest time. */
 	local_irq_enable();
+	vcpu->count.series++;
 	local_irq_disable();
 	vtime_account_guest_exit();
 	local_irq_enable();

@@ -41,9 +41,9 @@ static unsigned int index_of(u64 gfn, int level)
 	return (gfn >> (MICA_S2_INDEX_BITS * (level - 1))) % MICA_S2_ENTRIES;
 }
 
-/* A CPU that sees the entry must see the table behind it. */
 static void set_entry(u64 *entry, u64 value)
 {
+	/* A CPU that sees the entry must see the table behind it. */
 	smp_store_release(entry, value);
 }
 
@@ -203,9 +203,9 @@ static void set_leaf(struct mica_s2 *s2, u64 *entry, const struct mica_s2_leaf *
 	u64 old = *entry;
 
 	set_entry(entry, leaf_entry(format, leaf->pa, leaf->level, leaf->write));
+	/* More rights need no flush: a CPU that has the old ones faults, and looks again. */
 	if (is_table(format, old, leaf->level))
 		gather_tree(s2, table_of(format, old), leaf->level - 1, gather);
-	/* More rights need no flush: a CPU that has the old ones faults, and looks again. */
 	else if (is_present(format, old) && (old & format->address) != leaf->pa)
 		gather->flush = true;
 }

@@ -11,6 +11,7 @@ static const struct counter_row {
 	size_t offset;
 } counter_rows[] = {
 	COUNTER(entries),
+	COUNTER(series),
 	COUNTER(user_exits),
 	COUNTER(halts),
 	COUNTER(injected_interrupts),

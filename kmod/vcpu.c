@@ -2,6 +2,7 @@
 /* Lifetime of vCPUs, where they are loaded, and how others reach them. */
 #include "vcpu.h"
 
+#include "hostcheck.h"
 #include "hw.h"
 #include "state.h"
 #include "vm.h"
@@ -139,6 +140,7 @@ void mica_vcpu_destroy(struct mica_vcpu *vcpu)
 	mica_cpuid_destroy(vcpu);
 	mica_fpu_destroy(vcpu);
 	kfree(vcpu->backend);
+	kfree(vcpu->hostcheck);
 	if (vcpu->run_page)
 		put_page(vcpu->run_page);
 	kfree(vcpu);
@@ -170,6 +172,11 @@ static int vcpu_build(struct mica_vcpu *vcpu)
 	if (!vcpu->run_page || !vcpu->backend)
 		return -ENOMEM;
 	vcpu->run = page_address(vcpu->run_page);
+	if (vcpu->vm->flags & MICA_VM_CHECK_HOST) {
+		vcpu->hostcheck = kzalloc(sizeof(*vcpu->hostcheck), GFP_KERNEL_ACCOUNT);
+		if (!vcpu->hostcheck)
+			return -ENOMEM;
+	}
 	mica_cpuid_init(vcpu);
 	error = mica_apic_init(vcpu);
 	if (!error)

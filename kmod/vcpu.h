@@ -41,6 +41,7 @@ enum { MICA_OUTSIDE, MICA_IN_GUEST };
 struct mica_counters {
 	u64 exits[MICA_EXIT_SLOTS];	/* by the backend's exit reason */
 	u64 entries;
+	u64 series;			/* entered with interrupts off until somebody wants them */
 	u64 user_exits;
 	u64 halts;
 	u64 injected_interrupts;
@@ -121,6 +122,7 @@ struct mica_vcpu {
 		     rdtscp, long_mode, mtrr, pcid, pku, amd;
 	} features;
 
+	struct mica_hostcheck *hostcheck;	/* [l] NULL without MICA_VM_CHECK_HOST */
 	struct mica_vcpu_state scratch;	/* [v] the checked copy of what user space gave */
 	struct mica_counters count;	/* [l] */
 };

@@ -10,11 +10,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "insn.h"
 #include "message.h"
 #include "signals.h"
 
-#define RING_SIZE	65536u		/* a power of two */
-#define RING_HIGH	32768u		/* the guest waits from here on; the rest is slack */
+#define RING_SIZE	524288u		/* a power of two; a quiet guest touches one page of it */
+#define RING_HIGH	32768u		/* the guest waits from here on */
 #define RING_LOW	8192u		/* until here */
 #define CHUNK_SIZE	4096u		/* bytes of one write() */
 /*
@@ -24,6 +25,9 @@
  */
 #define GATHER_NS	2000000
 #define KICK_NS		10000000	/* between two attempts to interrupt a write() */
+
+/* A vCPU prints at most one string instruction before it waits, so nothing is lost. */
+G_STATIC_ASSERT(RING_HIGH + MICA_MAX_VCPUS * INSN_STRING_BYTES <= RING_SIZE);
 
 struct console_output {
 	pthread_mutex_t lock;
@@ -58,6 +62,8 @@ static size_t ring_take(struct console_output *output, uint8_t *to, size_t limit
 
 	memcpy(to, output->ring + at, count);
 	output->tail += count;
+	if (!ring_used(output))
+		output->head = output->tail = 0;
 	return count;
 }
 

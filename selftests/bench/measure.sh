@@ -11,7 +11,8 @@ work=/tmp/bench
 failed=0
 qemu="qemu-system-x86_64 -nodefaults -display none -monitor none -machine pc,accel=kvm -cpu host"
 # Without QEMU's helper for Windows XP, which makes a TPR access an exit to user space.
-qemu="$qemu -global kvm-apic.vapic=off -no-reboot -serial stdio -device isa-debug-exit,iobase=0xf4,iosize=4"
+qemu="$qemu -global kvm-apic.vapic=off -no-reboot -serial stdio"
+qemu="$qemu -device isa-debug-exit,iobase=0xf4,iosize=4"
 
 mkdir -p $work
 

@@ -61,7 +61,12 @@ int guest_add_vcpu(struct guest *g, unsigned int id, struct mica_run **run)
 
 void guest_init(struct guest *g)
 {
-	struct mica_create_vm args = { 0 };
+	guest_init_flags(g, 0);
+}
+
+void guest_init_flags(struct guest *g, uint32_t vm_flags)
+{
+	struct mica_create_vm args = { .flags = vm_flags };
 
 	memset(g, 0, sizeof(*g));
 	g->dev = open("/dev/mica", O_RDWR | O_CLOEXEC);

@@ -46,6 +46,7 @@ struct guest {
 /* A VM with RAM at 0, one vCPU, the host's CPUID.  Ends the program with an error outcome
  * if the kernel refuses. */
 void guest_init(struct guest *g);
+void guest_init_flags(struct guest *g, uint32_t vm_flags);	/* MICA_VM_* */
 void guest_destroy(struct guest *g);
 
 /* A further vCPU; returns its fd.  *run is its page. */

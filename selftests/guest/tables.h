@@ -11,6 +11,7 @@ extern TESTS(memory_tests);
 extern TESTS(event_tests);
 extern TESTS(apic_tests);
 extern TESTS(ioctl_tests);
+extern TESTS(host_state_tests);
 
 static const struct test *const tables[] = {
 	mode_tests,
@@ -19,6 +20,7 @@ static const struct test *const tables[] = {
 	event_tests,
 	apic_tests,
 	ioctl_tests,
+	host_state_tests,
 };
 #define TABLE_COUNT (sizeof(tables) / sizeof(tables[0]))
 

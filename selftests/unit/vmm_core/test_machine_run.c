@@ -150,12 +150,12 @@ static void test_signals(void **state)
 
 	fixture->config.cpus = 4;
 	for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
-			struct machine *machine;
+		struct machine *machine;
 
 		fake_kernel_reset();
 		/* The machine first: it blocks the signals for the threads that follow. */
 		machine = make_machine(fixture);
-			assert_int_equal(fake_kernel.mp_state[0], MICA_MP_RUNNABLE);
+		assert_int_equal(fake_kernel.mp_state[0], MICA_MP_RUNNABLE);
 		assert_int_equal(fake_kernel.mp_state[1], MICA_MP_WAIT_SIPI);
 		assert_int_equal(fake_kernel.mp_state[3], MICA_MP_WAIT_SIPI);
 		pthread_create(&thread, NULL, send_signal, GINT_TO_POINTER(numbers[i]));
