@@ -340,7 +340,7 @@ static const char *check_pdptes(const struct vmx_check_state *s)
 const char *vmx_check(const struct vmx_check_state *state)
 {
 	static const char *(*const checks[])(const struct vmx_check_state *s) = {
-		check_control, check_segments, check_tables, check_rip_rflags,
+		check_control, check_rip_rflags, check_segments, check_tables,
 		check_interruptibility, check_activity, check_pending_debug, check_pdptes,
 	};
 	const char *bad = NULL;
