@@ -75,7 +75,7 @@ struct mica_backend {
 
 	/* [I] One entry.  Fast exits are handled at once and give MICA_NEXT_ENTER. */
 	enum mica_next (*enter)(struct mica_vcpu *vcpu);
-	/* Called after MICA_NEXT_SLOW, loaded or not [P]; may sleep. */
+	/* [P] After MICA_NEXT_SLOW, not loaded: only what enter() noted is there; may sleep. */
 	enum mica_next (*handle)(struct mica_vcpu *vcpu);
 
 	/* [L] The part of the state that the backend's hardware keeps: rsp, rip, rflags, segs,

@@ -28,6 +28,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/nospec.h>
+#include <linux/nospec.h>
 #include <linux/overflow.h>
 #include <linux/pagemap.h>
 #include <linux/pgtable.h>
@@ -73,6 +74,16 @@ static inline void mica_note_guest_exit(void)
 	rcu_virt_note_context_switch();
 #else
 	rcu_virt_note_context_switch(smp_processor_id());
+#endif
+}
+
+/* The thread's control group is over memory.high: it is throttled when it returns to user mode. */
+static inline bool mica_memory_high(struct task_struct *task)
+{
+#ifdef CONFIG_MEMCG
+	return task->memcg_nr_pages_over_high;
+#else
+	return false;
 #endif
 }
 

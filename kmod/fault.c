@@ -11,6 +11,7 @@
 struct fault {
 	u64 gfn;
 	bool write;			/* the access is a write */
+	bool exec;			/* the access is an instruction fetch */
 	unsigned long seq;		/* mem->invalidate_seq when the attempt began */
 	struct mica_slot slot;
 	unsigned long hva;
@@ -111,17 +112,21 @@ static void size_leaf(struct mica_vm *vm, struct fault *fault)
 	struct mica_s2_leaf *leaf = &fault->leaf;
 	unsigned long flags;
 	u64 pages;
-	int level;
+	int level, limit = vm->mem.s2.format->max_level;
+	bool exec_small = vm->mem.s2.format->exec_small;
 
+	if (exec_small && fault->exec)
+		limit = 1;
 	local_irq_save(flags);
 	level = walk_host(vm->mm, fault->hva, fault);
 	local_irq_restore(flags);
-	level = min(level, vm->mem.s2.format->max_level);
+	level = min(level, limit);
 	leaf->level = mica_slot_level(&fault->slot, fault->gfn, level);
 	pages = mica_s2_pages(leaf->level);
 	leaf->gfn = fault->gfn & ~(pages - 1);
 	leaf->pa = page_to_phys(fault->page) & ~((pages << PAGE_SHIFT) - 1);
 	leaf->write = fault->writable;
+	leaf->no_exec = exec_small && leaf->level > 1;
 }
 
 /* ------------------------------------------------------------ entering it */
@@ -262,6 +267,7 @@ int mica_memory_fault(struct mica_vcpu *vcpu, u64 gpa, u32 access)
 	struct fault fault = {
 		.gfn = gpa >> PAGE_SHIFT,
 		.write = access & MICA_ACCESS_WRITE,
+		.exec = access & MICA_ACCESS_EXEC,
 	};
 	int error;
 

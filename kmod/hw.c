@@ -26,7 +26,7 @@ static enum cpuhp_state hw_cpuhp;
 DEFINE_STATIC_PERCPU_RWSEM(hw_sem);
 static DECLARE_WAIT_QUEUE_HEAD(hw_wait);
 bool mica_hw_pausing;
-static bool hw_paused;			/* [hw_sem held for writing] */
+static bool hw_paused;			/* [hw_mutex] all vCPUs are out, hw_sem is held for writing */
 static u64 hw_tsc_at_pause;
 static u64 hw_tsc_lost;
 
@@ -66,18 +66,20 @@ int mica_hw_get(void)
 {
 	int error = 0;
 
+	/* Takes cpus_read_lock() itself, so it must not be called with it. */
+	preempt_notifier_inc();
 	cpus_read_lock();
 	mutex_lock(&hw_mutex);
 	if (hw_going_down)
 		error = -ESHUTDOWN;
-	else if (!hw_users)
+	else if (!hw_users && !hw_paused)	/* hw_resume() does it for who comes in a pause */
 		error = enable_all();
-	if (!error) {
+	if (!error)
 		hw_users++;
-		preempt_notifier_inc();
-	}
 	mutex_unlock(&hw_mutex);
 	cpus_read_unlock();
+	if (error)
+		preempt_notifier_dec();
 	return error;
 }
 
@@ -85,11 +87,11 @@ void mica_hw_put(void)
 {
 	cpus_read_lock();
 	mutex_lock(&hw_mutex);
-	preempt_notifier_dec();
 	if (!--hw_users)
 		on_each_cpu(disable_here, NULL, 1);
 	mutex_unlock(&hw_mutex);
 	cpus_read_unlock();
+	preempt_notifier_dec();
 }
 
 int mica_hw_enter(void)
@@ -132,10 +134,12 @@ static void hw_pause(void)
 	WRITE_ONCE(mica_hw_pausing, true);
 	mica_vms_kick();
 	percpu_down_write(&hw_sem);
+	cpus_read_lock();
+	mutex_lock(&hw_mutex);
 	hw_paused = true;
 	hw_tsc_at_pause = rdtsc();
-	cpus_read_lock();
 	on_each_cpu(disable_here, NULL, 1);
+	mutex_unlock(&hw_mutex);
 	cpus_read_unlock();
 }
 
@@ -149,13 +153,13 @@ static void hw_resume(void)
 		WRITE_ONCE(hw_tsc_lost, hw_tsc_lost + (hw_tsc_at_pause - now));
 	cpus_read_lock();
 	mutex_lock(&hw_mutex);
+	hw_paused = false;
 	if (hw_users && enable_all()) {
 		pr_err("mica: cannot switch virtualization on again after suspend; guests stay stopped\n");
 		WRITE_ONCE(hw_going_down, true);
 	}
 	mutex_unlock(&hw_mutex);
 	cpus_read_unlock();
-	hw_paused = false;
 	WRITE_ONCE(mica_hw_pausing, false);
 	percpu_up_write(&hw_sem);
 	wake_up_all(&hw_wait);

@@ -114,6 +114,8 @@ static int add_slot(struct mica_vm *vm, struct mica_slots *slots, const struct m
 	return error;
 }
 
+/* The slot stays published until its translations are gone: who unmaps its pages meanwhile
+ * must find and flush what is left of them. */
 static int remove_slot(struct mica_vm *vm, struct mica_slots *slots,
 		       const struct mica_memory *args)
 {
@@ -127,11 +129,13 @@ static int remove_slot(struct mica_vm *vm, struct mica_slots *slots,
 	error = mica_slots_remove(slots, current_slots(vm), args->slot, &slot);
 	if (error)
 		return error;
-	publish(vm, slots);
 	spin_lock(&mem->lock);
+	mica_invalidation_begins(mem, slot.hva, slot.hva + (slot.pages << PAGE_SHIFT));
 	mica_memory_zap(mem, slot.gfn, slot.gfn + slot.pages, true, &gather);
 	mica_memory_unlock(mem, &gather);
 	mica_memory_finish(vm, &gather);
+	publish(vm, slots);
+	mica_invalidation_ends(mem);
 	return 0;
 }
 

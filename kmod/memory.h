@@ -79,6 +79,10 @@ void mica_memory_finish(struct mica_vm *vm, struct mica_s2_gather *gather);
 void mica_memory_zap(struct mica_mem *mem, u64 first, u64 last, bool may_sleep,
 		     struct mica_s2_gather *gather)
 	__must_hold(&mem->lock);
+/* Until the end of it no fault enters a page of user addresses [start, end); begins() with
+ * the lock held, ends() without. */
+void mica_invalidation_begins(struct mica_mem *mem, u64 start, u64 end);
+void mica_invalidation_ends(struct mica_mem *mem);
 /* Copies the slot of gfn; false: there is none. */
 bool mica_memory_slot(struct mica_mem *mem, u64 gfn, struct mica_slot *slot);
 

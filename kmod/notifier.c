@@ -23,8 +23,8 @@ static bool next_frames(struct mica_mem *mem, u64 start, u64 end, u64 gfn, u64 *
 
 /*
  * Drops what maps user addresses [start, end).  Caller holds the lock, which is dropped now
- * and then.  The slots may change in between: one that goes takes its translations with it,
- * one that comes has none.
+ * and then.  The slots may change in between: one that goes has no translations left before
+ * it goes, one that comes has none yet.
  */
 static void zap_user_range(struct mica_mem *mem, u64 start, u64 end, bool may_sleep,
 			   struct mica_s2_gather *gather)
@@ -35,7 +35,7 @@ static void zap_user_range(struct mica_mem *mem, u64 start, u64 end, bool may_sl
 		mica_memory_zap(mem, first, last, may_sleep, gather);
 }
 
-static void invalidation_begins(struct mica_mem *mem, u64 start, u64 end)
+void mica_invalidation_begins(struct mica_mem *mem, u64 start, u64 end)
 {
 	if (mem->invalidate_count++) {
 		start = min(start, mem->invalidate_start);
@@ -53,7 +53,7 @@ static int invalidate_range_start(struct mmu_notifier *notifier,
 	struct mica_mem *mem = &vm->mem;
 
 	spin_lock(&mem->lock);
-	invalidation_begins(mem, range->start, range->end);
+	mica_invalidation_begins(mem, range->start, range->end);
 	zap_user_range(mem, range->start, range->end, mmu_notifier_range_blockable(range),
 		       &gather);
 	mica_memory_unlock(mem, &gather);
@@ -61,10 +61,8 @@ static int invalidate_range_start(struct mmu_notifier *notifier,
 	return 0;
 }
 
-static void invalidate_range_end(struct mmu_notifier *notifier,
-				 const struct mmu_notifier_range *range)
+void mica_invalidation_ends(struct mica_mem *mem)
 {
-	struct mica_mem *mem = &vm_of(notifier)->mem;
 	bool last;
 
 	spin_lock(&mem->lock);
@@ -74,6 +72,12 @@ static void invalidate_range_end(struct mmu_notifier *notifier,
 	spin_unlock(&mem->lock);
 	if (last)
 		wake_up_all(&mem->invalidate_wait);
+}
+
+static void invalidate_range_end(struct mmu_notifier *notifier,
+				 const struct mmu_notifier_range *range)
+{
+	mica_invalidation_ends(&vm_of(notifier)->mem);
 }
 
 /* Visits all slots; true if one of the translations of [start, end) was used. */

@@ -143,7 +143,8 @@ static int yield_to_host(struct mica_vcpu *vcpu)
 	}
 	if (need_resched())
 		schedule();
-	return signal_pending(current) || task_work_pending(current) ? -EINTR : 0;
+	return signal_pending(current) || task_work_pending(current) ||
+	       mica_memory_high(current) ? -EINTR : 0;
 }
 
 /* ------------------------------------------------------------ a series of entries */
@@ -266,6 +267,16 @@ static enum mica_next run_series(struct mica_vcpu *vcpu)
 	return next;
 }
 
+/* May sleep for as long as user space likes, in a fault that user space serves; so the vCPU
+ * leaves the hardware, for a suspend or reboot not to wait for it.  If it cannot come back
+ * the instruction runs again later. */
+static int handle_slowly(struct mica_vcpu *vcpu, enum mica_next *next)
+{
+	mica_vcpu_put(vcpu);
+	*next = mica_backend->handle(vcpu);
+	return mica_vcpu_load(vcpu);
+}
+
 static int run_loop(struct mica_vcpu *vcpu)
 {
 	enum mica_next next;
@@ -285,8 +296,11 @@ static int run_loop(struct mica_vcpu *vcpu)
 			continue;
 		}
 		next = run_series(vcpu);
-		if (next == MICA_NEXT_SLOW)
-			next = mica_backend->handle(vcpu);
+		if (next == MICA_NEXT_SLOW) {
+			error = handle_slowly(vcpu, &next);
+			if (error)
+				return error;
+		}
 		if (next == MICA_NEXT_USER)
 			return 0;
 	}

@@ -20,7 +20,8 @@ static inline bool mica_host_wants_thread(void)
 
 	if (likely(!work))
 		return false;
-	return work != _TIF_NOTIFY_RESUME || task_work_pending(current);
+	return work != _TIF_NOTIFY_RESUME || task_work_pending(current) ||
+	       mica_memory_high(current);
 }
 
 /* Takes user space's answers to the last exit (port reads, ExtINT) into the vCPU's state.

@@ -30,10 +30,10 @@ static u64 table_entry(const struct mica_s2_format *format, u64 *table)
 }
 
 /* Accessed from the start: it is made because of an access, and saves the CPU the work. */
-static u64 leaf_entry(const struct mica_s2_format *format, u64 pa, int level, bool write)
+static u64 leaf_entry(const struct mica_s2_format *format, const struct mica_s2_leaf *leaf)
 {
-	return pa | format->leaf | format->exec | format->accessed |
-	       (write ? format->write : 0) | (level > 1 ? format->large : 0);
+	return leaf->pa | format->leaf | format->accessed | (leaf->no_exec ? 0 : format->exec) |
+	       (leaf->write ? format->write : 0) | (leaf->level > 1 ? format->large : 0);
 }
 
 static unsigned int index_of(u64 gfn, int level)
@@ -175,7 +175,8 @@ static bool leaf_covers(const struct mica_s2_format *format, u64 entry, int leve
 	u64 offset = (wanted->gfn & (mica_s2_pages(level) - 1)) << PAGE_SHIFT;
 
 	return (entry & format->address) + offset == wanted->pa &&
-	       (!wanted->write || entry & format->write);
+	       (!wanted->write || entry & format->write) &&
+	       (wanted->no_exec || (entry & format->exec) == format->exec);
 }
 
 /*
@@ -202,7 +203,7 @@ static void set_leaf(struct mica_s2 *s2, u64 *entry, const struct mica_s2_leaf *
 	const struct mica_s2_format *format = s2->format;
 	u64 old = *entry;
 
-	set_entry(entry, leaf_entry(format, leaf->pa, leaf->level, leaf->write));
+	set_entry(entry, leaf_entry(format, leaf));
 	/* More rights need no flush: a CPU that has the old ones faults, and looks again. */
 	if (is_table(format, old, leaf->level))
 		gather_tree(s2, table_of(format, old), leaf->level - 1, gather);

@@ -36,6 +36,9 @@ struct mica_s2_format {
 	u64 dirty;	/* likewise */
 	u64 address;	/* mask of the host address */
 	int max_level;	/* largest level at which a leaf may be (1..3), filled at load */
+	/* Only leaves of level 1 may be executed: a CPU that finds one instruction in TLB
+	 * entries of two sizes can stop for good (CVE-2018-12207, "iTLB multihit"). */
+	bool exec_small;
 };
 
 struct mica_s2 {
@@ -59,6 +62,7 @@ struct mica_s2_leaf {
 	u64 pa;			/* host-physical, likewise aligned */
 	int level;		/* 1..format->max_level */
 	bool write;
+	bool no_exec;
 };
 
 /* Frames [cursor, end) are still to be zapped: that is done in steps, so that no lock is held

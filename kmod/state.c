@@ -219,6 +219,7 @@ static void reset_msrs(struct mica_vcpu *vcpu, struct mica_state_msrs *msrs)
 void mica_state_reset(struct mica_vcpu *vcpu, bool init)
 {
 	struct mica_vcpu_state *state = &vcpu->scratch;
+	u64 tsc_offset = vcpu->tsc_offset;
 	u64 cr0, signature;
 
 	mica_state_get(vcpu, MICA_STATE_ALL, state);
@@ -243,6 +244,12 @@ void mica_state_reset(struct mica_vcpu *vcpu, bool init)
 	state->events.mp_state = vcpu->id ? MICA_MP_WAIT_SIPI : MICA_MP_RUNNABLE;
 	state->events.sipi_vector = init ? SIPI_KEEP : MICA_SIPI_NONE;
 	set_all(vcpu, MICA_STATE_ALL, state);
+	/* Neither moves the TSC, which is the same on all vCPUs: not by one tick. */
+	preempt_disable();
+	vcpu->tsc_offset = tsc_offset;
+	mica_backend->tsc_offset_changed(vcpu);
+	mica_timer_tsc_changed(vcpu);
+	preempt_enable();
 }
 
 void mica_state_sipi(struct mica_vcpu *vcpu, u8 vector)

@@ -149,12 +149,14 @@ void mica_vcpu_destroy(struct mica_vcpu *vcpu)
 /* Its registers are those after RESET; the guest's TSC starts at 0 with the first vCPU. */
 static int vcpu_reset(struct mica_vcpu *vcpu)
 {
-	struct mica_vcpu *first = mica_vm_vcpu(vcpu->vm, 0);
+	struct mica_vm *vm = vcpu->vm;
 	int error = mica_vcpu_load(vcpu);
 
 	if (error)
 		return error;
-	vcpu->tsc_offset = first ? first->tsc_offset : -rdtsc();
+	if (!vm->vcpu_count)
+		vm->tsc_offset = -rdtsc();
+	vcpu->tsc_offset = vm->tsc_offset;
 	vcpu->tsc_lost = mica_hw_tsc_lost();
 	mica_backend->tsc_offset_changed(vcpu);
 	mica_apic_reset(vcpu, false);

@@ -138,11 +138,15 @@ struct mica_vm {
 	struct mica_mem mem;
 	struct mica_vcpu *vcpus[MICA_MAX_VCPUS];	/* [m] to write; never removed before the VM goes */
 	u32 vcpu_count;			/* [m] */
+	u64 tsc_offset;				/* [m] with which vCPUs start, so that all agree */
 };
 
 static inline struct mica_vcpu *mica_vm_vcpu(struct mica_vm *vm, unsigned int id)
 {
-	return id < MICA_MAX_VCPUS ? READ_ONCE(vm->vcpus[id]) : NULL;
+	if (id >= MICA_MAX_VCPUS)
+		return NULL;
+	/* The id may be a guest's, and the branch be guessed wrong. */
+	return READ_ONCE(vm->vcpus[array_index_nospec(id, MICA_MAX_VCPUS)]);
 }
 
 #define mica_for_each_vcpu(vm, vcpu, i) \

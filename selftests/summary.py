@@ -4,6 +4,7 @@
 closing line "N passed, N failed".  Exits with 1 if anything failed or nothing ran."""
 
 import json
+import os
 import re
 import sys
 
@@ -32,6 +33,10 @@ def cases(test):
 
 def main():
     total = [0, 0, 0]
+    if not os.path.exists(sys.argv[1]):
+        print("summary: no test has run (is the suite's name right?)")
+        print("0 passed, 1 failed")
+        return 1
     with open(sys.argv[1], encoding="utf-8") as log:
         for line in log:
             test = json.loads(line)

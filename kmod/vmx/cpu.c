@@ -175,6 +175,10 @@ bool vmx_make_current(struct vmx_vcpu *vmx)
 		clear_elsewhere(vmx);
 	local_irq_save(flags);
 	if (moved) {
+		/* "Software Use of Virtual-Machine Control Structures": only VMCLEAR makes a
+		 * region's launch state clear, whatever its bytes are. */
+		if (!vmx->initialised && !vmx_clear(page_to_phys(vmx->vmcs)))
+			pr_err_ratelimited("mica: VMCLEAR failed\n");
 		list_add(&vmx->link, this_cpu_ptr(&active));
 		vmx->vmcs_cpu = raw_smp_processor_id();
 	}

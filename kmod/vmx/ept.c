@@ -43,6 +43,8 @@ void vmx_setup_ept(void)
 		vmx_ept_format.accessed = VMX_EPT_ACCESS_BIT;
 		vmx_ept_format.dirty = VMX_EPT_DIRTY_BIT;
 	}
+	vmx_ept_format.exec_small = boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) &&
+				    !cpu_mitigations_off();
 }
 
 u64 vmx_eptp(const struct mica_vm *vm)

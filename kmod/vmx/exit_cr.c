@@ -108,7 +108,6 @@ enum mica_next vmx_exit_cr(struct mica_vcpu *vcpu)
 #define DR6_BD		BIT(13)
 #define DR6_WRITABLE	0xe00fu
 #define DR6_ONES	0xffff0ff0u
-#define DR7_GD		BIT(13)
 #define DR7_ONES	BIT(10)
 #define DR7_ZEROS	0xd000u
 
@@ -149,7 +148,13 @@ static bool set_dr(struct mica_vcpu *vcpu, unsigned int n, u64 value)
 	return true;
 }
 
-/* "Exit Qualification for MOV DR".  #UD and #GP for want of privilege came before the exit. */
+static unsigned int cpl(void)
+{
+	return vmx_read(GUEST_SS_AR_BYTES) >> 5 & 3;
+}
+
+/* "Exit Qualification for MOV DR".  "Relative Priority of Faults and VM Exits": the exit comes
+ * before #UD for CR4.DE and #GP for want of privilege, so both are looked for here. */
 enum mica_next vmx_exit_dr(struct mica_vcpu *vcpu)
 {
 	u64 qualification = vmx_read(EXIT_QUALIFICATION);
@@ -157,9 +162,18 @@ enum mica_next vmx_exit_dr(struct mica_vcpu *vcpu)
 	unsigned int gpr = (qualification >> 8) & 0xf;
 	u64 value;
 
-	/* DR4 and DR5 are other names of DR6 and DR7. */
-	if (n == 4 || n == 5)
+	/* DR4 and DR5 are other names of DR6 and DR7, or nothing. */
+	if (n == 4 || n == 5) {
+		if (vmx_get_cr4(vcpu) & X86_CR4_DE) {
+			mica_queue_exception(vcpu, X86_TRAP_UD);
+			return MICA_NEXT_ENTER;
+		}
 		n += 2;
+	}
+	if (cpl()) {
+		mica_queue_exception_error(vcpu, X86_TRAP_GP, 0);
+		return MICA_NEXT_ENTER;
+	}
 	if (to_vmx(vcpu)->dr7 & DR7_GD)
 		return general_detect(vcpu);
 	if (qualification & TYPE_MOV_FROM_DR) {

@@ -56,6 +56,7 @@ static enum mica_next guest_debug(struct mica_vcpu *vcpu, u32 info)
 	     (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)))
 		vmx_write(GUEST_PENDING_DBG_EXCEPTIONS,
 			  vmx_read(GUEST_PENDING_DBG_EXCEPTIONS) | DR_STEP);
+	vmx_set_dr7(to_vmx(vcpu), to_vmx(vcpu)->dr7 & ~(u64)DR7_GD);
 	mica_queue_exception(vcpu, X86_TRAP_DB);
 	vcpu->exception_payload = bits;
 	vcpu->has_payload = (u8)vcpu->exception == X86_TRAP_DB;

@@ -32,6 +32,11 @@ void vmx_inject(struct mica_vcpu *vcpu, u32 event, u32 error, u32 length)
 	}
 	if (is_software(event))
 		vmx_write(VM_ENTRY_INSTRUCTION_LEN, length);
+	/* "Checks on Guest Non-Register State" lets CPUs refuse an NMI in the shadow of STI, and
+	 * the NMI window opens there on some: the shadow, which is no promise for NMIs, goes. */
+	if ((event & MICA_EVENT_TYPE) == MICA_EVENT_NMI)
+		vmx_write(GUEST_INTERRUPTIBILITY_INFO, vmx_read(GUEST_INTERRUPTIBILITY_INFO) &
+			  ~(u64)GUEST_INTR_STATE_STI);
 	vmx_write(VM_ENTRY_INTR_INFO_FIELD, event);
 }
 
@@ -88,11 +93,11 @@ bool vmx_interrupt_allowed(struct mica_vcpu *vcpu)
 	       !(vmx_read(GUEST_INTERRUPTIBILITY_INFO) & SHADOW);
 }
 
-/* "Checks on Guest Non-Register State" lets CPUs refuse an NMI in the shadow of STI, too. */
 bool vmx_nmi_allowed(struct mica_vcpu *vcpu)
 {
 	return !is_injected() &&
-	       !(vmx_read(GUEST_INTERRUPTIBILITY_INFO) & (SHADOW | GUEST_INTR_STATE_NMI));
+	       !(vmx_read(GUEST_INTERRUPTIBILITY_INFO) &
+		 (GUEST_INTR_STATE_MOV_SS | GUEST_INTR_STATE_NMI));
 }
 
 static void want_window(struct vmx_vcpu *vmx, u32 control, bool want)

@@ -230,6 +230,8 @@ enum mica_next vmx_exit_dr(struct mica_vcpu *vcpu);
 enum mica_next vmx_exit_ept_violation(struct mica_vcpu *vcpu);
 enum mica_next vmx_exit_apic_access(struct mica_vcpu *vcpu);
 enum mica_next vmx_exit_apic_write(struct mica_vcpu *vcpu);
+/* SDM volume 3, "Debug Control Register (DR7)": general detect; the delivery of #DB clears it. */
+#define DR7_GD		BIT(13)
 /* [I] A #MC that came while the guest ran. */
 void vmx_machine_check(void);
 

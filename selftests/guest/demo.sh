@@ -4,6 +4,7 @@
 set -u
 debian=${1:-12}
 
+echo "demo: [4/4] running a guest in the emulated host; its console follows"
 echo "host:  $(uname -a)"
 echo "host:  mica run --kernel /guests/$debian/vmlinuz --initrd /guests/initrd"
 mica run --memory 256M --kernel "/guests/$debian/vmlinuz" --initrd /guests/initrd \

@@ -362,4 +362,6 @@ static inline ktime_t ktime_add_ns(ktime_t time, u64 ns)
 #define APIC_TDCR		0x3e0
 #define APIC_SELF_IPI		0x3f0
 
+#define array_index_nospec(index, size)	((index) < (size) ? (index) : 0)
+
 #endif

@@ -11,7 +11,6 @@
 #include "kernel_stub.h"
 
 #define ALIGN(x, a)		(((x) + (a) - 1) / (a) * (a))
-#define array_index_nospec(index, size)	((index) < (size) ? (index) : 0)
 #define pr_debug_ratelimited(...)	((void)0)
 
 void *kmalloc(size_t size, gfp_t gfp);

@@ -12,10 +12,20 @@
 static int open_file(const char *path, GError **error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
 
-	if (fd < 0)
+	if (fd < 0) {
 		g_set_error(error, BOOT_ERROR, BOOT_ERROR_FILE, "%s: cannot open it: %s", path,
 			    g_strerror(errno));
+		return -1;
+	}
+	/* /dev/zero has no end, and more than this machine's memory before our limit. */
+	if (!fstat(fd, &st) && S_ISCHR(st.st_mode)) {
+		g_set_error(error, BOOT_ERROR, BOOT_ERROR_FILE,
+			    "%s: is a device; give a file or a pipe", path);
+		close(fd);
+		return -1;
+	}
 	return fd;
 }
 

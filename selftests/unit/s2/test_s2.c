@@ -78,8 +78,8 @@ static struct translation translate(const struct mica_s2 *s2, u64 gfn)
 		assert_int_equal(*entry & ~f->address & ~(f->accessed | f->dirty), f->table);
 		table = (u64 *)(uintptr_t)(*entry & f->address);
 	}
-	assert_int_equal(*entry & ~f->address & ~(f->accessed | f->dirty | f->write),
-			 f->leaf | f->exec | (level > 1 ? f->large : 0));
+	assert_int_equal(*entry & ~f->address & ~(f->accessed | f->dirty | f->write | f->exec),
+			 f->leaf | (level > 1 ? f->large : 0));
 	assert_int_equal(*entry & f->address & ((1ull << (shift + 12)) - 1), 0);
 	return (struct translation) {
 		.pa = (*entry & f->address) + ((gfn & ((1ull << shift) - 1)) << 12),
@@ -158,6 +158,7 @@ static void is_mapped(const struct mica_s2 *s2, u64 gfn, u64 pa, int level, bool
 	assert_int_equal(t.level, level);
 	assert_int_equal(t.pa, pa);
 	assert_int_equal(t.write, write);
+	assert_int_equal(*t.entry & s2->format->exec, s2->format->exec);
 }
 
 static void is_hole(const struct mica_s2 *s2, u64 gfn)
@@ -320,6 +321,32 @@ static void test_split(void **state)
 	is_mapped(s2, 5, 0x123000, 1, true);
 	is_mapped(s2, 6, 0x40006000, 1, false);
 	assert_int_equal(s2->tables, 5);
+}
+
+static bool may_execute(const struct mica_s2 *s2, u64 gfn)
+{
+	return *translate(s2, gfn).entry & s2->format->exec;
+}
+
+/* A large leaf without execution, then a fetch from one of its pages: that page alone. */
+static void test_exec_in_small_leaves(void **state)
+{
+	struct mica_s2_leaf large = { .pa = 0x40000000, .level = 2, .write = true, .no_exec = true };
+	struct mica_s2_leaf small = { .gfn = 7, .pa = 0x40007000, .level = 1, .write = true };
+	struct mica_s2_gather gather = {0};
+	struct mica_s2 *s2 = *state;
+
+	refill(s2);
+	assert_int_equal(mica_s2_map(s2, &large, &gather), 0);
+	assert_false(may_execute(s2, 7));
+	refill(s2);
+	assert_int_equal(mica_s2_map(s2, &small, &gather), 0);
+	assert_false(gather.flush);
+	is_mapped(s2, 7, 0x40007000, 1, true);
+	assert_int_equal(translate(s2, 8).pa, 0x40008000);
+	assert_true(may_execute(s2, 7));
+	assert_false(may_execute(s2, 6));
+	assert_false(may_execute(s2, 8));
 }
 
 static void test_split_keeps_accessed_and_dirty(void **state)
@@ -623,6 +650,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_map_again, setup_ept, teardown),
 		cmocka_unit_test_setup_teardown(test_large_covers_small, setup_ept, teardown),
 		cmocka_unit_test_setup_teardown(test_split, setup_ept, teardown),
+		cmocka_unit_test_setup_teardown(test_exec_in_small_leaves, setup_ept, teardown),
 		cmocka_unit_test_setup_teardown(test_split_keeps_accessed_and_dirty, setup_ept,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_join, setup_ept, teardown),

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <termios.h>
 #include <unistd.h>
@@ -23,6 +24,8 @@ struct fixture {
 	int writer;
 	int drained;		/* eventfd */
 	struct console_output *output;
+	uint32_t put;		/* how many bytes put_more() has put */
+	uint32_t got;		/* how many of them read_until() has read */
 };
 
 static void on_drained(void *opaque)
@@ -101,62 +104,102 @@ static void test_arrives_by_itself(void **state)
 }
 
 /* A guest that floods: each byte arrives, in order, though ring and pipe together hold a
- * fraction of them.  It prints faster than the test reads, so the ring goes round. */
+ * fraction of them. */
 #define FLOOD		(4u << 20)
-#define FLOOD_PUT	1024u
+#define PUT_SIZE	1024u
 
 static uint8_t flood_byte(uint32_t at)
 {
 	return at * 2654435761u >> 24;
 }
 
+static bool put_more(struct fixture *fixture)
+{
+	uint8_t bytes[PUT_SIZE];
+
+	for (uint32_t i = 0; i < PUT_SIZE; i++)
+		bytes[i] = flood_byte(fixture->put++);
+	return console_output_put(fixture->output, bytes, PUT_SIZE);
+}
+
 static void *flood(void *opaque)
 {
 	struct fixture *fixture = opaque;
-	uint8_t bytes[FLOOD_PUT];
 
-	for (uint32_t at = 0; at < FLOOD; at += FLOOD_PUT) {
-		for (uint32_t i = 0; i < FLOOD_PUT; i++)
-			bytes[i] = flood_byte(at + i);
-		if (console_output_put(fixture->output, bytes, FLOOD_PUT))
+	while (fixture->put < FLOOD)
+		if (put_more(fixture))
 			console_output_wait(fixture->output);
-	}
 	console_output_drain(fixture->output);
 	return NULL;
+}
+
+static void read_until(struct fixture *fixture, uint32_t end)
+{
+	uint8_t bytes[128];
+	ssize_t count;
+
+	while (fixture->got < end) {
+		count = read(fixture->reader, bytes, sizeof(bytes));
+		assert_true(count > 0);
+		for (ssize_t i = 0; i < count; i++, fixture->got++)
+			if (bytes[i] != flood_byte(fixture->got))
+				fail_msg("byte %u is wrong", fixture->got);
+	}
 }
 
 static void test_flood(void **state)
 {
 	struct fixture *fixture = *state;
-	uint8_t bytes[100];
 	pthread_t thread;
-	uint32_t at = 0;
-	ssize_t count;
 
 	assert_int_equal(pthread_create(&thread, NULL, flood, fixture), 0);
-	while (at < FLOOD) {
-		count = read(fixture->reader, bytes, sizeof(bytes));
-		assert_true(count > 0);
-		for (ssize_t i = 0; i < count; i++, at++)
-			if (bytes[i] != flood_byte(at))
-				fail_msg("byte %u is wrong", at);
-	}
+	read_until(fixture, FLOOD);
 	pthread_join(thread, NULL);
 	wait_drained(fixture);
 }
 
-/* Until the thread sleeps in a write() that nobody will end: the pipe is full, the thread
- * sleeps, and it does so although the ring is still full after that. */
-static void fill(struct fixture *fixture)
+static bool is_stuck(struct fixture *fixture)
 {
 	struct pollfd writable = { .fd = fixture->writer, .events = POLLOUT };
-	uint8_t bytes[1024] = { 0 };
 
-	do {
-		console_output_put(fixture->output, bytes, sizeof(bytes));
+	return poll(&writable, 1, 0) == 0 && thread_state("console") == 'S' &&
+	       console_output_put(fixture->output, NULL, 0);
+}
+
+/* Until the thread sleeps in a write() that nobody will end: the pipe is full, the thread
+ * sleeps, and it does so although the ring is full enough after that. */
+static void fill(struct fixture *fixture)
+{
+	while (!is_stuck(fixture)) {
+		if (!console_output_put(fixture->output, NULL, 0))
+			put_more(fixture);
 		sched_yield();
-	} while (poll(&writable, 1, 0) == 1 || thread_state("console") != 'S' ||
-		 !console_output_put(fixture->output, bytes, 0));
+	}
+}
+
+/*
+ * The ring, of 512 KiB, is filled almost to its last byte, then emptied a little at its
+ * start, and filled again beyond its end.  In between the thread never finds it empty.
+ */
+static void test_goes_round(void **state)
+{
+	struct fixture *fixture = *state;
+	uint32_t almost_full;
+	int in_pipe;
+
+	fill(fixture);
+	assert_int_equal(ioctl(fixture->reader, FIONREAD, &in_pipe), 0);
+	almost_full = (in_pipe + (512u << 10)) / PUT_SIZE * PUT_SIZE;
+	while (fixture->put < almost_full)
+		put_more(fixture);
+	read_until(fixture, 256 << 10);
+	while (!is_stuck(fixture))
+		sched_yield();
+	while (fixture->put < almost_full + (128u << 10))
+		put_more(fixture);
+	console_output_drain(fixture->output);
+	read_until(fixture, fixture->put);
+	wait_drained(fixture);
 }
 
 static void *wait_for_room(void *opaque)
@@ -273,6 +316,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_arrives_by_itself, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_goes_round, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_release, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_free_while_stuck, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_overflow, setup, teardown),
