@@ -7,6 +7,13 @@
 
 #include <asm/nospec-branch.h>
 
+/*
+ * A guest that does nothing but loop leaves after this time even if no host interrupt comes.
+ * No CPU needs it.  Bochs does: it does not let an external interrupt end a guest that has run
+ * with RFLAGS.IF clear since its entry, so that one could stop the host.
+ */
+#define LONGEST_STAY_MS	10
+
 struct vmx_caps vmx_caps __ro_after_init;
 
 enum ctl_word { PIN, CPU, CPU2, EXIT, ENTRY, WORDS };
@@ -187,6 +194,8 @@ static void find_others(u64 basic)
 	rdmsrl(MSR_IA32_VMX_MISC, vmx_caps.misc);
 	vmx_caps.timer = vmx_caps.pin & PIN_BASED_VMX_PREEMPTION_TIMER;
 	vmx_caps.timer_shift = vmx_misc_preemption_timer_rate(vmx_caps.misc);
+	vmx_caps.timer_longest = clamp_t(u64, (u64)tsc_khz * LONGEST_STAY_MS >> vmx_caps.timer_shift,
+					 1, U32_MAX);
 	/* "Unrestricted guest" frees PE and PG of what VMX operation demands of CR0. */
 	rdmsrl(MSR_IA32_VMX_CR0_FIXED0, fixed);
 	vmx_caps.cr0_fixed = fixed & ~(u64)(X86_CR0_PE | X86_CR0_PG);

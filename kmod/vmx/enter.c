@@ -68,16 +68,16 @@ static enum mica_next do_pending(struct mica_vcpu *vcpu)
 	return MICA_NEXT_ENTER;
 }
 
-/* The timer counts from each entry on; it can be set for 2^32 ticks at most, and an exit
- * before the deadline is answered by another entry. */
+/* The timer counts from each entry on; an exit before the deadline is answered by another
+ * entry. */
 static void write_timer(struct vmx_vcpu *vmx)
 {
-	u64 now, ticks = U32_MAX;
+	u64 now, ticks = vmx_caps.timer_longest;
 
 	if (vmx->deadline) {
 		now = rdtsc();
 		ticks = vmx->deadline > now ? (vmx->deadline - now) >> vmx_caps.timer_shift : 0;
-		ticks = min_t(u64, ticks, U32_MAX);
+		ticks = min_t(u64, ticks, vmx_caps.timer_longest);
 	}
 	if (ticks == vmx->timer_value)
 		return;
@@ -99,7 +99,7 @@ static enum mica_next enter_once(struct mica_vcpu *vcpu)
 		if (next != MICA_NEXT_ENTER)
 			return next;
 	}
-	if (vmx->deadline | (vmx->timer_value ^ U32_MAX))
+	if (vmx->deadline | (vmx->timer_value ^ vmx_caps.timer_longest))
 		write_timer(vmx);
 	if (vcpu->cr2 != native_read_cr2())
 		native_write_cr2(vcpu->cr2);

@@ -90,8 +90,10 @@ static enum mica_next exit_timer(struct mica_vcpu *vcpu)
 	if (vmx->deadline && rdtsc() >= vmx->deadline) {
 		vmx->deadline = 0;
 		mica_timer_expired(vcpu);
+		return MICA_NEXT_ENTER;
 	}
-	return MICA_NEXT_ENTER;
+	/* It has stayed for long: see LONGEST_STAY_MS. */
+	return MICA_NEXT_HOST;
 }
 
 /* ------------------------------------------------------------ the table */

@@ -255,7 +255,9 @@ static void restore_drs(struct vmx_vcpu *vmx)
 		/* The next series brings them in again. */
 		vmx->pending |= VMX_PENDING_DRS;
 	}
-	if (hw_breakpoint_active())
+	/* An exit leaves 0x400 in DR7.  The host's may differ although no breakpoint is active:
+	 * the kernel leaves the bit GE behind. */
+	if (unlikely(__this_cpu_read(cpu_dr7)))
 		hw_breakpoint_restore();
 }
 

@@ -202,8 +202,8 @@ static void init_controls(struct mica_vcpu *vcpu)
 	if (cpu2 & SECONDARY_EXEC_ENCLS_EXITING)
 		vmx_write(ENCLS_EXITING_BITMAP, -1ull);
 	if (vmx_caps.timer) {
-		vmx->timer_value = U32_MAX;
-		vmx_write(VMX_PREEMPTION_TIMER_VALUE, U32_MAX);
+		vmx->timer_value = vmx_caps.timer_longest;
+		vmx_write(VMX_PREEMPTION_TIMER_VALUE, vmx_caps.timer_longest);
 	}
 }
 

@@ -27,6 +27,7 @@ struct vmx_caps {
 	u64 misc;			/* IA32_VMX_MISC */
 	u64 cr0_fixed, cr4_fixed;	/* bits that are 1 in every guest */
 	u8 timer_shift;			/* preemption timer: one tick is 2^shift of the TSC */
+	u32 timer_longest;		/* ticks after which a guest leaves in any case */
 	bool timer;
 	bool vpid;
 	bool apic_page;			/* "virtualize APIC accesses" */

@@ -319,9 +319,8 @@ static void state_round_trip(void)
 
 /* ------------------------------------------------------------ threads and processes */
 
-/* With interrupts on: Bochs does not let an external interrupt end a guest's loop that runs
- * with RFLAGS.IF clear since the entry (selftests/lab/README.md). */
-GUEST_CODE(spin_for_ever, ".code64", "sti\n 1: jmp 1b");
+/* With interrupts off and no exit of its own: the host must get its CPU back all the same. */
+GUEST_CODE(spin_for_ever, ".code64", "1: jmp 1b");
 
 /* EBUSY: another thread is in an ioctl on the vCPU just now. */
 static void *run_vcpu(void *arg)
