@@ -56,7 +56,7 @@ static void module_cannot_be_read(void **unused)
 	assert_false(boot_path(kernel, "/nonexistent/initrd"));
 	guest_check_error(&guest, BOOT_ERROR_FILE, "/nonexistent/initrd: cannot open it");
 	assert_false(boot_path(kernel, "/dev/null"));
-	guest_check_error(&guest, BOOT_ERROR_FILE, "/dev/null: the file is empty");
+	guest_check_error(&guest, BOOT_ERROR_FILE, "/dev/null: is a device; give a file or a pipe");
 }
 
 static void unknown_format(void **unused)
