@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -161,6 +162,7 @@ static void *output_thread(void *opaque)
 	size_t count;
 	int error;
 
+	prctl(PR_SET_NAME, "console");
 	signals_accept_kick();
 	pthread_mutex_lock(&output->lock);
 	while (output_wait_for_bytes(output)) {
@@ -205,10 +207,8 @@ struct console_output *console_output_new(int fd, bool pty, void (*drained)(void
 	pthread_condattr_destroy(&monotonic);
 	signals_prepare_kick();
 	status = pthread_create(&output->thread, NULL, output_thread, output);
-	if (!status) {
-		pthread_setname_np(output->thread, "console");
+	if (!status)
 		return output;
-	}
 	g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(status),
 		    "cannot start a thread: %s", g_strerror(status));
 	g_free(output);

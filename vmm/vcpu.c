@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "boot/boot.h"
@@ -116,11 +116,21 @@ static void vcpu_run_failed(struct vcpu *vcpu, int number)
 	pthread_mutex_unlock(&machine->lock);
 }
 
+/* For ps(1) and top(1); the kernel keeps 15 bytes of it. */
+static void vcpu_name_thread(const struct vcpu *vcpu)
+{
+	char name[16];
+
+	g_snprintf(name, sizeof(name), "vcpu%u/%s", vcpu->id, vcpu->machine->config->name);
+	prctl(PR_SET_NAME, name);
+}
+
 /* Spurious signals end up here as well: then the guest just goes on. */
 static void *vcpu_thread(void *opaque)
 {
 	struct vcpu *vcpu = opaque;
 
+	vcpu_name_thread(vcpu);
 	signals_accept_kick();
 	while (!atomic_load_explicit(&vcpu->machine->stopping, memory_order_relaxed)) {
 		if (G_LIKELY(ioctl(vcpu->fd, MICA_VCPU_RUN) == 0))
@@ -133,7 +143,6 @@ static void *vcpu_thread(void *opaque)
 
 gboolean vcpu_start(struct vcpu *vcpu, GError **error)
 {
-	g_autofree char *name = g_strdup_printf("vcpu%u/%s", vcpu->id, vcpu->machine->config->name);
 	int status;
 
 	signals_prepare_kick();
@@ -142,8 +151,6 @@ gboolean vcpu_start(struct vcpu *vcpu, GError **error)
 		return error_set_errno(error, status, "cannot start a thread for vCPU %u",
 				       vcpu->id);
 	vcpu->started = true;
-	name[MIN(strlen(name), 15)] = '\0';	/* as much as the kernel keeps */
-	pthread_setname_np(vcpu->thread, name);
 	return TRUE;
 }
 
