@@ -147,18 +147,22 @@ static int output_write(struct console_output *output, const uint8_t *bytes, siz
 	return 0;
 }
 
+/* With the lock, which is let go while the user is told: that may take a while as well. */
 static void output_fail(struct console_output *output, int error)
 {
 	output->failed = true;
 	output->tail = output->head;
+	pthread_mutex_unlock(&output->lock);
 	message("cannot write the guest's console output (%s): from here on it is thrown away",
 		g_strerror(-error));
+	pthread_mutex_lock(&output->lock);
 }
 
 static void *output_thread(void *opaque)
 {
 	struct console_output *output = opaque;
 	uint8_t chunk[CHUNK_SIZE];
+	uint64_t lost;
 	size_t count;
 	int error;
 
@@ -176,10 +180,11 @@ static void *output_thread(void *opaque)
 				pthread_cond_broadcast(&output->room);
 		}
 	}
-	if (output->lost)
-		message("%" PRIu64 " bytes of the guest's console output did not fit and are lost",
-			output->lost);
+	lost = output->lost;
 	pthread_mutex_unlock(&output->lock);
+	if (lost)
+		message("%" PRIu64 " bytes of the guest's console output did not fit and are lost",
+			lost);
 	output->drained(output->opaque);
 	pthread_mutex_lock(&output->lock);
 	output->finished = true;

@@ -38,11 +38,19 @@ static void console_tty_watch_signals(void)
 	tty.handlers = true;
 }
 
+/* If it is not our controlling terminal there is no job control, and we may. */
+static bool console_tty_is_ours(int fd)
+{
+	pid_t foreground = tcgetpgrp(fd);
+
+	return foreground < 0 || foreground == getpgrp();
+}
+
 bool console_tty_enter(int fd)
 {
 	struct termios raw;
 
-	if (tcgetpgrp(fd) != getpgrp())
+	if (!console_tty_is_ours(fd))
 		return false;
 	if (!tty.raw && tcgetattr(fd, &tty.saved) < 0)
 		return false;
@@ -65,7 +73,7 @@ void console_tty_leave(void)
 	if (!tty.raw)
 		return;
 	/* In the background this would stop us; then the shell has set the modes it wants. */
-	if (tcgetpgrp(tty.fd) == getpgrp())
+	if (console_tty_is_ours(tty.fd))
 		tcsetattr(tty.fd, TCSANOW, &tty.saved);
 	tty.raw = 0;
 }

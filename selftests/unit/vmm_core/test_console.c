@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -122,7 +123,8 @@ static void assert_raw(struct terminal *terminal, bool raw)
 	assert_true(modes.c_oflag & OPOST);
 }
 
-static struct terminal start(void)
+/* `controlling`: it is the terminal of the child's session. */
+static struct terminal start_with(bool controlling)
 {
 	struct rlimit no_core = { 0, 0 };
 	struct terminal terminal;
@@ -134,12 +136,21 @@ static struct terminal start(void)
 		/* cmocka and sanitizers have handlers of their own. */
 		signal(SIGSEGV, SIG_DFL);
 		signal(SIGABRT, SIG_DFL);
+		if (!controlling) {
+			signal(SIGHUP, SIG_IGN);
+			ioctl(STDIN_FILENO, TIOCNOTTY);
+		}
 		echo_run();
 		_exit(0);
 	}
 	expect(&terminal, "ready");
 	assert_raw(&terminal, true);
 	return terminal;
+}
+
+static struct terminal start(void)
+{
+	return start_with(true);
 }
 
 static int finish(struct terminal *terminal)
@@ -168,6 +179,17 @@ static void test_terminal(void **state)
 	expect(&terminal, "this help\r\n");
 	type(&terminal, "bye");
 	expect(&terminal, "bye");
+	type(&terminal, "\x01x");
+	assert_int_equal(finish(&terminal), 0);
+}
+
+static void test_not_controlling(void **state)
+{
+	struct terminal terminal = start_with(false);
+
+	(void)state;
+	type(&terminal, "hello");
+	expect(&terminal, "hello");
 	type(&terminal, "\x01x");
 	assert_int_equal(finish(&terminal), 0);
 }
@@ -374,6 +396,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_terminal),
+		cmocka_unit_test(test_not_controlling),
 		cmocka_unit_test(test_abort),
 		cmocka_unit_test(test_segmentation_fault),
 		cmocka_unit_test(test_suspended),
