@@ -61,6 +61,10 @@ static bool read_selector(u32 which, u64 *value)
 		break;
 	case SEL_SS:
 		savesegment(ss, selector);
+		/* Null after an interrupt of user code, and an exit loads the kernel's: in
+		 * 64-bit mode at CPL 0 the two are the same, and the way back to user mode
+		 * loads it anyway. */
+		selector = selector ? selector : __KERNEL_DS;
 		break;
 	case SEL_DS:
 		savesegment(ds, selector);

@@ -257,8 +257,10 @@ static void restore_drs(struct vmx_vcpu *vmx)
 	}
 	/* An exit leaves 0x400 in DR7.  The host's may differ although no breakpoint is active:
 	 * the kernel leaves the bit GE behind. */
-	if (unlikely(__this_cpu_read(cpu_dr7)))
+	if (hw_breakpoint_active())
 		hw_breakpoint_restore();
+	else if (unlikely(__this_cpu_read(cpu_dr7)))
+		set_debugreg(__this_cpu_read(cpu_dr7), 7);
 }
 
 /* ------------------------------------------------------------ performance counters */
