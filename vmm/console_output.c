@@ -15,7 +15,7 @@
 #include "message.h"
 #include "signals.h"
 
-#define RING_SIZE	524288u		/* a power of two; a quiet guest touches one page of it */
+#define RING_SIZE	524288u		/* a power of two; a quiet guest needs a page */
 #define RING_HIGH	32768u		/* the guest waits from here on */
 #define RING_LOW	8192u		/* until here */
 #define CHUNK_SIZE	4096u		/* bytes of one write() */
