@@ -42,12 +42,13 @@ static unsigned int exit_rows(const struct mica_stats *stats)
 	return i;
 }
 
-/* As an identifier: begins with a letter, then letters, digits, underscores; padded with zeros. */
+/* As an identifier: begins with a letter, then letters, digits, underscores; padded with zeros.
+ * One that fills the field may have been cut. */
 static bool is_name(const struct mica_stat *stat)
 {
 	size_t length = strnlen(stat->name, sizeof(stat->name)), i;
 
-	if (!length || length == sizeof(stat->name) || !islower(stat->name[0]))
+	if (!length || length >= sizeof(stat->name) - 1 || !islower(stat->name[0]))
 		return false;
 	for (i = 0; i < sizeof(stat->name); i++) {
 		char c = stat->name[i];
