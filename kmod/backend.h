@@ -42,6 +42,8 @@ struct mica_backend {
 	u64 xss;			/* IA32_XSS bits that guests may set, filled by setup() */
 	u32 lacks;			/* MICA_LACKS_*, filled by setup() */
 
+	/* [P] Is this CPU one of the vendors whose virtualization this is? */
+	bool (*ident)(void);
 	/* [P] Can this machine be used?  0, or -errno after one pr_err() that says why and
 	 * what to do.  Nothing is switched on yet.  teardown() undoes it. */
 	int (*setup)(void);
@@ -50,6 +52,10 @@ struct mica_backend {
 	/* [C] Switches this CPU's virtualization on and off.  -EBUSY: somebody else holds it. */
 	int (*cpu_enable)(void);
 	void (*cpu_disable)(void);
+	/* Off at a crash of the host, on a CPU that will never run a guest again; any context. */
+	void (*cpu_emergency_disable)(void);
+	/* The kernel module, not ours, that does this too: see emergency.c. */
+	const char *rival;
 
 	/* [P] destroy() is valid on a zeroed or half-built object. */
 	int (*vm_init)(struct mica_vm *vm);
@@ -79,7 +85,7 @@ struct mica_backend {
 	enum mica_next (*handle)(struct mica_vcpu *vcpu);
 
 	/* [L] The part of the state that the backend's hardware keeps: rsp, rip, rflags, segs,
-	 * cr0, cr3, cr4, dr7, the MSRs of get_msr(), interrupt_shadow, nmi_blocked,
+	 * cr0, cr3, cr4, the MSRs of get_msr(), interrupt_shadow, nmi_blocked,
 	 * pending_debug; state.c does the rest.  set() gets checked values, after state.c has
 	 * set its own. */
 	void (*get_state)(struct mica_vcpu *vcpu, u64 groups, struct mica_vcpu_state *state);
@@ -91,6 +97,8 @@ struct mica_backend {
 	int (*set_msr)(struct mica_vcpu *vcpu, u32 index, u64 value);
 	u64 (*get_cr4)(struct mica_vcpu *vcpu);
 
+	/* [L] vcpu->dr7 or a breakpoint address changed. */
+	void (*dr7_changed)(struct mica_vcpu *vcpu);
 	/* [L] RIP behind the instruction that exited, interrupt shadow gone. */
 	void (*advance)(struct mica_vcpu *vcpu);
 	/* [I] Forget all second-level translations of this VM on this CPU. */

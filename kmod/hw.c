@@ -15,6 +15,7 @@
 #include <linux/wait.h>
 
 #include "backend.h"
+#include "emergency.h"
 #include "vm.h"
 
 static DEFINE_PER_CPU(bool, hw_enabled);
@@ -51,14 +52,21 @@ static void disable_here(void *unused)
 	__this_cpu_write(hw_enabled, false);
 }
 
-/* Caller holds cpus_read_lock(). */
+/* Both: the caller holds cpus_read_lock(). */
+static void disable_all(void)
+{
+	on_each_cpu(disable_here, NULL, 1);
+	mica_emergency_in_use(false);
+}
+
 static int enable_all(void)
 {
 	atomic_t failed = ATOMIC_INIT(0);
 
+	mica_emergency_in_use(true);
 	on_each_cpu(enable_here, &failed, 1);
 	if (atomic_read(&failed))
-		on_each_cpu(disable_here, NULL, 1);
+		disable_all();
 	return atomic_read(&failed);
 }
 
@@ -88,7 +96,7 @@ void mica_hw_put(void)
 	cpus_read_lock();
 	mutex_lock(&hw_mutex);
 	if (!--hw_users)
-		on_each_cpu(disable_here, NULL, 1);
+		disable_all();
 	mutex_unlock(&hw_mutex);
 	cpus_read_unlock();
 	preempt_notifier_dec();
@@ -138,7 +146,7 @@ static void hw_pause(void)
 	mutex_lock(&hw_mutex);
 	hw_paused = true;
 	hw_tsc_at_pause = rdtsc();
-	on_each_cpu(disable_here, NULL, 1);
+	disable_all();
 	mutex_unlock(&hw_mutex);
 	cpus_read_unlock();
 }
@@ -220,9 +228,15 @@ int mica_hw_init(void)
 {
 	int state = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "mica:online", hw_cpu_online,
 				      hw_cpu_offline);
+	int error;
 
 	if (state < 0)
 		return state;
+	error = mica_emergency_init();
+	if (error) {
+		cpuhp_remove_state(state);
+		return error;
+	}
 	hw_cpuhp = state;
 	register_pm_notifier(&hw_pm_block);
 	register_reboot_notifier(&hw_reboot_block);
@@ -233,5 +247,6 @@ void mica_hw_exit(void)
 {
 	unregister_reboot_notifier(&hw_reboot_block);
 	unregister_pm_notifier(&hw_pm_block);
+	mica_emergency_exit();
 	cpuhp_remove_state(hw_cpuhp);
 }

@@ -11,26 +11,27 @@
 
 /* The one place of the core that knows the backends' names. */
 extern const struct mica_backend mica_backend_vmx;
+extern const struct mica_backend mica_backend_svm;
 
 static const struct mica_backend *const backends[] = {
 	&mica_backend_vmx,
+	&mica_backend_svm,
 };
 
 const struct mica_backend *mica_backend __ro_after_init;
 
 static int __init choose_backend(void)
 {
-	int error = -EOPNOTSUPP;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(backends); i++) {
-		error = backends[i]->setup();
-		if (error)
+		if (!backends[i]->ident())
 			continue;
 		mica_backend = backends[i];
-		return 0;
+		return mica_backend->setup();
 	}
-	return error;
+	pr_err("mica: this is no CPU of Intel, AMD or those who build the same virtualization\n");
+	return -ENODEV;
 }
 
 /* Says it now rather than at the first guest, if another hypervisor has the CPUs. */

@@ -158,9 +158,21 @@ void mica_memory_set_apic_page(struct mica_vm *vm, struct page *page)
 	WRITE_ONCE(vm->mem.apic_page, page);
 }
 
-int mica_memory_read(struct mica_vm *vm, u64 gpa, void *to, size_t length)
+static int copy_sleeping(void *to, const void __user *from, size_t length)
+{
+	return copy_from_user(to, from, length) ? -EFAULT : 0;
+}
+
+static int copy_now(void *to, const void __user *from, size_t length)
+{
+	return copy_from_user_nofault(to, from, length) ? -EAGAIN : 0;
+}
+
+static int read_slots(struct mica_vm *vm, u64 gpa, void *to, size_t length,
+		      int (*copy)(void *to, const void __user *from, size_t length))
 {
 	struct mica_slot slot;
+	int error;
 	u64 offset;
 	size_t part;
 
@@ -169,13 +181,24 @@ int mica_memory_read(struct mica_vm *vm, u64 gpa, void *to, size_t length)
 			return -EFAULT;
 		offset = gpa - (slot.gfn << PAGE_SHIFT);
 		part = min_t(u64, length, (slot.pages << PAGE_SHIFT) - offset);
-		if (copy_from_user(to, (void __user *)(slot.hva + offset), part))
-			return -EFAULT;
+		error = copy(to, (void __user *)(slot.hva + offset), part);
+		if (error)
+			return error;
 		gpa += part;
 		to += part;
 		length -= part;
 	}
 	return 0;
+}
+
+int mica_memory_read(struct mica_vm *vm, u64 gpa, void *to, size_t length)
+{
+	return read_slots(vm, gpa, to, length, copy_sleeping);
+}
+
+int mica_memory_read_now(struct mica_vm *vm, u64 gpa, void *to, size_t length)
+{
+	return read_slots(vm, gpa, to, length, copy_now);
 }
 
 /* ------------------------------------------------------------ lifetime */

@@ -59,6 +59,9 @@ int mica_memory_fault(struct mica_vcpu *vcpu, u64 gpa, u32 access);
 /* Copies from the guest's RAM; -EFAULT if not all of it is in slots.  May sleep. */
 int mica_memory_read(struct mica_vm *vm, u64 gpa, void *to, size_t length);
 
+/* [I] The same without sleeping; -EAGAIN: a part of it is not in memory now. */
+int mica_memory_read_now(struct mica_vm *vm, u64 gpa, void *to, size_t length);
+
 /* Maps one page of the kernel's own at the APIC's address, where no slot can be, for vCPUs
  * whose APIC is in xAPIC mode.  Before the first vCPU runs.  The page must stay until
  * mica_memory_destroy(). */

@@ -28,6 +28,7 @@ static void get_drs(struct mica_vcpu *vcpu, struct mica_vcpu_state *state)
 	state->drs.dr2 = vcpu->dr[2];
 	state->drs.dr3 = vcpu->dr[3];
 	state->drs.dr6 = vcpu->dr6;
+	state->drs.dr7 = vcpu->dr7;
 }
 
 static void get_msrs(struct mica_vcpu *vcpu, struct mica_vcpu_state *state)
@@ -80,6 +81,7 @@ static void set_drs(struct mica_vcpu *vcpu, const struct mica_vcpu_state *state)
 	vcpu->dr[2] = state->drs.dr2;
 	vcpu->dr[3] = state->drs.dr3;
 	vcpu->dr6 = state->drs.dr6;
+	vcpu->dr7 = state->drs.dr7;
 }
 
 static void set_msrs(struct mica_vcpu *vcpu, const struct mica_vcpu_state *state)

@@ -98,7 +98,7 @@ struct mica_vcpu {
 
 	/* Guest registers that no backend keeps in hardware structures. */
 	u64 cr2;
-	u64 dr[4], dr6;			/* dr7 is the backend's */
+	u64 dr[4], dr6, dr7;		/* dr7 is set by mica_set_dr7() or user space */
 	u64 xcr0, xss;
 	u64 tsc_adjust, misc_enable, mtrr_def_type, spec_ctrl;
 	u64 mtrr_fixed[11], mtrr_variable[16];	/* stored only; memory is write-back */
@@ -128,6 +128,7 @@ struct mica_vcpu {
 };
 
 struct mica_vm {
+	u64 id;				/* [c] never 0, never reused */
 	struct kref ref;		/* the VM fd and every vCPU fd hold one */
 	struct mm_struct *mm;		/* [c] of the creator, mmgrab()ed */
 	void *backend;			/* [c] vm_size bytes */

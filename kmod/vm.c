@@ -7,6 +7,7 @@
 
 static DEFINE_MUTEX(vms_mutex);
 static LIST_HEAD(vms);
+static atomic64_t vm_ids = ATOMIC64_INIT(0);
 
 static void vm_destroy(struct mica_vm *vm)
 {
@@ -65,6 +66,7 @@ struct mica_vm *mica_vm_create(u32 flags)
 	kref_init(&vm->ref);
 	mutex_init(&vm->lock);
 	INIT_LIST_HEAD(&vm->link);
+	vm->id = atomic64_inc_return(&vm_ids);
 	vm->flags = flags;
 	vm->mm = current->mm;
 	mmgrab(vm->mm);

@@ -2,7 +2,12 @@
 /* The backend's table, its start and end, and VMs. */
 #include "vmcs.h"
 
-static atomic64_t vm_ids = ATOMIC64_INIT(0);
+static bool vmx_ident(void)
+{
+	return boot_cpu_data.x86_vendor == X86_VENDOR_INTEL ||
+	       boot_cpu_data.x86_vendor == X86_VENDOR_CENTAUR ||
+	       boot_cpu_data.x86_vendor == X86_VENDOR_ZHAOXIN;
+}
 
 static int vmx_setup(void)
 {
@@ -11,8 +16,6 @@ static int vmx_setup(void)
 	if (error)
 		return error;
 	error = vmx_alloc_regions();
-	if (!error)
-		error = vmx_emergency_setup();
 	if (error) {
 		pr_err("mica: not enough memory for the VMXON regions\n");
 		vmx_free_regions();
@@ -27,7 +30,6 @@ static int vmx_setup(void)
 
 static void vmx_teardown(void)
 {
-	vmx_emergency_teardown();
 	vmx_free_regions();
 }
 
@@ -35,9 +37,6 @@ static int vmx_vm_init(struct mica_vm *vm)
 {
 	struct vmx_vm *vmx = vm->backend;
 
-	vmx->id = atomic64_inc_return(&vm_ids);
-	vmx_users_get();
-	vmx->counted = true;
 	if (!vmx_caps.apic_page)
 		return 0;
 	vmx->apic_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
@@ -53,8 +52,6 @@ static void vmx_vm_destroy(struct mica_vm *vm)
 
 	if (vmx->apic_page)
 		__free_page(vmx->apic_page);
-	if (vmx->counted)
-		vmx_users_put();
 }
 
 struct mica_backend mica_backend_vmx __ro_after_init = {
@@ -62,10 +59,13 @@ struct mica_backend mica_backend_vmx __ro_after_init = {
 	.vm_size = sizeof(struct vmx_vm),
 	.vcpu_size = sizeof(struct vmx_vcpu),
 	.s2 = &vmx_ept_format,
+	.ident = vmx_ident,
 	.setup = vmx_setup,
 	.teardown = vmx_teardown,
 	.cpu_enable = vmx_cpu_enable,
 	.cpu_disable = vmx_cpu_disable,
+	.cpu_emergency_disable = vmx_cpu_emergency_disable,
+	.rival = "kvm_intel",
 	.vm_init = vmx_vm_init,
 	.vm_destroy = vmx_vm_destroy,
 	.vcpu_init = vmx_vcpu_init,
@@ -85,6 +85,7 @@ struct mica_backend mica_backend_vmx __ro_after_init = {
 	.get_msr = vmx_get_msr,
 	.set_msr = vmx_set_msr,
 	.get_cr4 = vmx_get_cr4,
+	.dr7_changed = vmx_dr7_changed,
 	.advance = vmx_advance,
 	.flush_s2 = vmx_flush_s2,
 	.apic_mode_changed = vmx_apic_mode_changed,

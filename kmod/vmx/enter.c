@@ -46,6 +46,13 @@ static enum mica_next load_pdptes(struct mica_vcpu *vcpu)
 	return MICA_NEXT_ENTER;
 }
 
+/* The guest's breakpoint addresses are needed while its DR7 enables one. */
+static void load_drs(struct mica_vcpu *vcpu)
+{
+	if (vcpu->dr7 & MICA_DR7_ENABLES)
+		mica_host_lend_drs(&to_vmx(vcpu)->host_drs, vcpu->dr);
+}
+
 static enum mica_next do_pending(struct mica_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -64,7 +71,7 @@ static enum mica_next do_pending(struct mica_vcpu *vcpu)
 	if (pending & VMX_PENDING_FLUSH_VPID)
 		vmx_flush_vpid(vmx);
 	if (pending & VMX_PENDING_DRS)
-		vmx_load_drs(vcpu);
+		load_drs(vcpu);
 	return MICA_NEXT_ENTER;
 }
 

@@ -2,32 +2,9 @@
 /* Exceptions and NMIs that come while the guest runs: some are the guest's, some the host's. */
 #include "vmcs.h"
 
-#include <linux/ptrace.h>
+#include "debug.h"
 
-#ifdef CONFIG_X86_MCE
-#include <asm/mce.h>
-#endif
-
-#define DR_BD		BIT(13)		/* debug registers were accessed under DR7.GD */
 #define NMI_UNBLOCKING	BIT(12)		/* "VM-Exit Interruption-Information Field" */
-
-/*
- * The machine check handler is told that user code ran: whatever was hit is not the
- * kernel's, and it is enough to end this process.
- */
-void vmx_machine_check(void)
-{
-#ifdef CONFIG_X86_MCE
-	struct pt_regs regs = {
-		.cs = __USER_CS,
-		.flags = X86_EFLAGS_IF,
-	};
-
-	do_machine_check(&regs);
-#else
-	pr_emerg("mica: machine check in a guest, and this kernel has no handler\n");
-#endif
-}
 
 /* NMIs stay blocked from the exit until the host's handler ends with IRET.  The handler may
  * be perf's or a debugger's, and change what a series of entries takes for constant. */
@@ -45,8 +22,6 @@ static enum mica_next host_nmi(struct mica_vcpu *vcpu)
  */
 static enum mica_next guest_debug(struct mica_vcpu *vcpu, u32 info)
 {
-	u64 bits = vmx_read(EXIT_QUALIFICATION) & (DR_TRAP_BITS | DR_BD | DR_STEP);
-
 	/* INT1 is a trap, but its exit comes like a fault's. */
 	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
 		vmx_advance(vcpu);
@@ -56,10 +31,7 @@ static enum mica_next guest_debug(struct mica_vcpu *vcpu, u32 info)
 	     (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)))
 		vmx_write(GUEST_PENDING_DBG_EXCEPTIONS,
 			  vmx_read(GUEST_PENDING_DBG_EXCEPTIONS) | DR_STEP);
-	vmx_set_dr7(to_vmx(vcpu), to_vmx(vcpu)->dr7 & ~(u64)DR7_GD);
-	mica_queue_exception(vcpu, X86_TRAP_DB);
-	vcpu->exception_payload = bits;
-	vcpu->has_payload = (u8)vcpu->exception == X86_TRAP_DB;
+	mica_queue_debug(vcpu, vmx_read(EXIT_QUALIFICATION));
 	return MICA_NEXT_ENTER;
 }
 
@@ -72,7 +44,7 @@ static enum mica_next guest_exception(struct mica_vcpu *vcpu, u32 info)
 		mica_queue_exception_error(vcpu, X86_TRAP_AC, vmx_read(VM_EXIT_INTR_ERROR_CODE));
 		return MICA_NEXT_ENTER;
 	case X86_TRAP_MC:
-		vmx_machine_check();
+		mica_host_machine_check();
 		return MICA_NEXT_HOST;
 	}
 	return mica_exit_fail(vcpu, MICA_EXIT_INTERNAL_ERROR, EXIT_REASON_EXCEPTION_NMI, info,

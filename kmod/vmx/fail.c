@@ -73,7 +73,7 @@ enum mica_next vmx_entry_failed(struct mica_vcpu *vcpu, u32 reason)
 			name = state_failure(qualification);
 		break;
 	case EXIT_REASON_MCE_DURING_VMENTRY:
-		vmx_machine_check();
+		mica_host_machine_check();
 		name = "machine check during VM entry";
 		break;
 	default:

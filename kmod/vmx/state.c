@@ -2,6 +2,8 @@
 /* The part of the vCPU's state that is in the VMCS; values were checked one by one. */
 #include "vmcs.h"
 
+#include "mode.h"
+
 /* ------------------------------------------------------------ control registers */
 
 u64 vmx_get_cr0(const struct vmx_vcpu *vmx)
@@ -53,11 +55,19 @@ void vmx_set_efer(struct vmx_vcpu *vmx, u64 value)
 	vmx->pending |= VMX_PENDING_FLUSH_VPID;
 }
 
-void vmx_set_dr7(struct vmx_vcpu *vmx, u64 value)
+void vmx_dr7_changed(struct mica_vcpu *vcpu)
 {
-	vmx->dr7 = value;
-	vmx->pending |= VMX_PENDING_DRS;
-	vmx_write(GUEST_DR7, value);
+	to_vmx(vcpu)->pending |= VMX_PENDING_DRS;
+	vmx_write(GUEST_DR7, vcpu->dr7);
+}
+
+void vmx_get_mode(struct mica_vcpu *vcpu, struct mica_mode *mode)
+{
+	mode->cr0 = vmx_get_cr0(to_vmx(vcpu));
+	mode->cr3 = vmx_read(GUEST_CR3);
+	mode->cr4 = vmx_get_cr4(vcpu);
+	mode->efer = vmx_read(GUEST_IA32_EFER);
+	mode->cs_l = vmx_read(GUEST_CS_AR_BYTES) & VMX_AR_L_MASK;
 }
 
 /* ------------------------------------------------------------ segments */
@@ -160,14 +170,9 @@ static void set_crs(struct mica_vcpu *vcpu, const struct mica_vcpu_state *state)
 	vmx->pending |= VMX_PENDING_PDPTES | VMX_PENDING_FLUSH_VPID;
 }
 
-static void get_drs(struct mica_vcpu *vcpu, struct mica_vcpu_state *state)
-{
-	state->drs.dr7 = to_vmx(vcpu)->dr7;
-}
-
 static void set_drs(struct mica_vcpu *vcpu, const struct mica_vcpu_state *state)
 {
-	vmx_set_dr7(to_vmx(vcpu), state->drs.dr7);
+	vmx_dr7_changed(vcpu);
 }
 
 /* All rows of the group that vmx_get_msr() knows. */
@@ -239,7 +244,7 @@ static const struct {
 	{ MICA_STATE_GPRS, get_gprs, set_gprs },
 	{ MICA_STATE_SEGS, get_segs, set_segs },
 	{ MICA_STATE_CRS, get_crs, set_crs },
-	{ MICA_STATE_DRS, get_drs, set_drs },
+	{ MICA_STATE_DRS, NULL, set_drs },
 	{ MICA_STATE_MSRS, get_msrs, set_msrs },
 	{ MICA_STATE_EVENTS, get_events, set_events },
 };
@@ -249,7 +254,7 @@ void vmx_get_state(struct mica_vcpu *vcpu, u64 wanted, struct mica_vcpu_state *s
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(groups); i++)
-		if (wanted & groups[i].group)
+		if ((wanted & groups[i].group) && groups[i].get)
 			groups[i].get(vcpu, state);
 }
 

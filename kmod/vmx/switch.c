@@ -11,15 +11,14 @@
  */
 #include "vmcs.h"
 
+#include "mode.h"
+
 #include <linux/perf_event.h>
 
 #include <asm/cpu_entry_area.h>
 #include <asm/fsgsbase.h>
 #include <asm/mmu_context.h>
 #include <asm/nospec-branch.h>
-
-/* The VM whose guest ran here last; its branch predictions are still in the CPU. */
-static DEFINE_PER_CPU(u64, last_vm);
 
 /* ------------------------------------------------------------ a new CPU */
 
@@ -43,15 +42,6 @@ static void write_host_cpu(void)
 	vmx_write(HOST_IDTR_BASE, host->idt.address);
 }
 
-/* Another guest must not steer this one's branches. */
-static void forget_other_vm(const struct vmx_vcpu *vmx)
-{
-	if (__this_cpu_read(last_vm) == vmx->vm_id)
-		return;
-	__this_cpu_write(last_vm, vmx->vm_id);
-	indirect_branch_prediction_barrier();
-}
-
 void vmx_load(struct mica_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -64,7 +54,7 @@ void vmx_load(struct mica_vcpu *vcpu)
 		/* This CPU may hold translations from an earlier visit. */
 		vmx->pending |= VMX_PENDING_FLUSH_EPT | VMX_PENDING_FLUSH_VPID;
 	}
-	forget_other_vm(vmx);
+	mica_host_guest_comes(vcpu->vm->id);
 }
 
 /* ------------------------------------------------------------ the guest comes in */
@@ -170,14 +160,6 @@ void vmx_put(struct mica_vcpu *vcpu)
 
 /* ------------------------------------------------------------ single registers */
 
-/* Addresses that come from user space may be wider than this CPU takes. */
-u64 vmx_canonical(u64 address)
-{
-	unsigned int unused = boot_cpu_has(X86_FEATURE_LA57) ? 64 - 57 : 64 - 48;
-
-	return (s64)(address << unused) >> unused;
-}
-
 u64 vmx_get_kernel_gs_base(const struct vmx_vcpu *vmx)
 {
 	u64 base = vmx->kernel_gs_base;
@@ -187,16 +169,17 @@ u64 vmx_get_kernel_gs_base(const struct vmx_vcpu *vmx)
 	return base;
 }
 
+/* Addresses that come from user space may be wider than this CPU takes. */
 void vmx_set_kernel_gs_base(struct vmx_vcpu *vmx, u64 base)
 {
-	vmx->kernel_gs_base = vmx_canonical(base);
+	vmx->kernel_gs_base = mica_canonical(base);
 	if (vmx->guest_loaded)
 		wrmsrl(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
 }
 
 void vmx_set_syscall_msr(struct vmx_vcpu *vmx, unsigned int i, u64 value)
 {
-	vmx->syscall[i] = i == VMX_LSTAR || i == VMX_CSTAR ? vmx_canonical(value) : value;
+	vmx->syscall[i] = i == VMX_LSTAR || i == VMX_CSTAR ? mica_canonical(value) : value;
 	if (vmx->guest_loaded)
 		wrmsrl(vmx_syscall_msrs[i], vmx->syscall[i]);
 }
@@ -206,61 +189,6 @@ void vmx_set_tsc_aux(struct vmx_vcpu *vmx, u64 value)
 	vmx->tsc_aux = value;
 	if (vmx->guest_loaded && vmx_caps.tsc_aux)
 		wrmsrl(MSR_TSC_AUX, value);
-}
-
-/* ------------------------------------------------------------ debug registers */
-
-#define DR7_ENABLES	0xffu	/* L0..L3 and G0..G3 */
-
-static void read_drs(u64 *drs)
-{
-	get_debugreg(drs[0], 0);
-	get_debugreg(drs[1], 1);
-	get_debugreg(drs[2], 2);
-	get_debugreg(drs[3], 3);
-}
-
-static void write_drs(const u64 *drs)
-{
-	set_debugreg(drs[0], 0);
-	set_debugreg(drs[1], 1);
-	set_debugreg(drs[2], 2);
-	set_debugreg(drs[3], 3);
-}
-
-/*
- * The guest's breakpoint addresses are needed while its DR7 enables one.  DR6 stays the
- * host's: every #DB exits and leaves DR6 alone, and the guest reads vcpu->dr6.
- */
-void vmx_load_drs(struct mica_vcpu *vcpu)
-{
-	struct vmx_vcpu *vmx = to_vmx(vcpu);
-
-	if (!(vmx->dr7 & DR7_ENABLES))
-		return;
-	if (!vmx->guest_drs) {
-		/* The host's own breakpoints must not see the guest's addresses. */
-		set_debugreg(0UL, 7);
-		read_drs(vmx->host_drs);
-		vmx->guest_drs = true;
-	}
-	write_drs(vcpu->dr);
-}
-
-static void restore_drs(struct vmx_vcpu *vmx)
-{
-	if (vmx->guest_drs) {
-		write_drs(vmx->host_drs);
-		vmx->guest_drs = false;
-		/* The next series brings them in again. */
-		vmx->pending |= VMX_PENDING_DRS;
-	}
-	/* An exit leaves 0x400 in DR7.  The host's may differ although no breakpoint is active:
-	 * the kernel leaves the bit GE behind. */
-	if (hw_breakpoint_active())
-		hw_breakpoint_restore();
-	else if (unlikely(__this_cpu_read(cpu_dr7)))
-		set_debugreg(__this_cpu_read(cpu_dr7), 7);
 }
 
 /* ------------------------------------------------------------ performance counters */
@@ -314,12 +242,12 @@ void vmx_end_series(struct vmx_vcpu *vmx)
 	if (unlikely(!vmx->in_series))
 		return;
 	vmx->in_series = false;
-	restore_drs(vmx);
+	/* The next series brings the guest's breakpoints in again. */
+	if (unlikely(mica_host_take_drs(&vmx->host_drs)))
+		vmx->pending |= VMX_PENDING_DRS;
 	if (unlikely(vmx->host_debugctl))
 		wrmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host_debugctl);
 	if (unlikely(vmx->guest_perf))
 		switch_perf(vmx, false);
-	/* The VMM must not be steered by what its guest taught the branch predictors. */
-	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
-		this_cpu_write(x86_ibpb_exit_to_user, true);
+	mica_host_guest_ran();
 }

@@ -68,7 +68,6 @@ static void open_msr(struct vmx_vcpu *vmx, unsigned int i)
 
 int vmx_vcpu_init(struct mica_vcpu *vcpu)
 {
-	const struct vmx_vm *vm = vcpu->vm->backend;
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	unsigned int i;
 
@@ -81,7 +80,6 @@ int vmx_vcpu_init(struct mica_vcpu *vcpu)
 	memset(vmx->msr_bitmap, 0xff, PAGE_SIZE);
 	for (i = 0; i < ARRAY_SIZE(open_msrs); i++)
 		open_msr(vmx, i);
-	vmx->vm_id = vm->id;
 	vmx->eptp = vmx_eptp(vcpu->vm);
 	if (cpu_feature_enabled(X86_FEATURE_KERNEL_IBRS))
 		vmx->enter_flags |= VMX_ENTER_IBRS;

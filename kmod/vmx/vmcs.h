@@ -7,9 +7,12 @@
 #ifndef MICA_VMX_VMCS_H
 #define MICA_VMX_VMCS_H
 
+#include "host.h"
 #include "insn.h"
 #include "vcpu.h"
 #include "vmx/entry.h"
+
+struct mica_mode;
 
 extern struct mica_backend mica_backend_vmx;
 
@@ -58,8 +61,6 @@ DECLARE_PER_CPU(struct vmx_host_cpu, vmx_host_cpu);
 
 struct vmx_vm {
 	struct page *apic_page;		/* APIC-access page, NULL if the CPU has no use for it */
-	u64 id;				/* never reused: whose branch predictions a CPU holds */
-	bool counted;			/* by vmx_users_get() */
 };
 
 /* Work before the next entry, vmx_vcpu.pending. */
@@ -82,7 +83,6 @@ struct vmx_vcpu {
 	u32 cpu, cpu2;			/* processor-based controls */
 	u32 tpr_threshold;
 	u32 timer_value;		/* preemption timer */
-	u64 dr7;
 	u64 cr4_mask;
 	u64 host_cr3, host_cr4;
 	u64 host_fs_base;
@@ -98,17 +98,15 @@ struct vmx_vcpu {
 	int vmcs_cpu;			/* -1: cleared, on no list */
 	bool initialised;
 	unsigned long *msr_bitmap;
-	u64 vm_id;
 
 	/* Lent by the host from the first entry after load() until put(). */
 	bool guest_loaded;
 	bool in_series;			/* from vmx_begin_series() to vmx_end_series() */
-	bool guest_drs;			/* the CPU's DR0..DR3 are the guest's */
 	bool guest_perf;		/* the CPU's performance counters are set for a guest */
 	u16 fs, gs, ds, es, ldt;	/* the host's selectors */
 	u64 fs_base, host_kernel_gs_base;
 	u64 host_debugctl;
-	u64 host_drs[4];
+	struct mica_host_drs host_drs;
 
 	/* The guest's, when they are not in the CPU. */
 	u64 kernel_gs_base;
@@ -145,14 +143,6 @@ bool vmx_make_current(struct vmx_vcpu *vmx);
 /* [P] The VMCS is in no CPU any more. */
 void vmx_forget(struct vmx_vcpu *vmx);
 
-/* ------------------------------------------------------------ emergency.c */
-
-int vmx_emergency_setup(void);		/* [P] 0 or -errno */
-void vmx_emergency_teardown(void);
-/* [P] One VM more or less: while there are some, a crash of the host switches VMX off. */
-void vmx_users_get(void);
-void vmx_users_put(void);
-
 /* ------------------------------------------------------------ vmcs.c */
 
 int vmx_vcpu_init(struct mica_vcpu *vcpu);
@@ -184,8 +174,6 @@ void vmx_load(struct mica_vcpu *vcpu);
 void vmx_put(struct mica_vcpu *vcpu);
 /* [I] The guest's registers that are in no VMCS field come in, before the first entry. */
 void vmx_load_guest(struct vmx_vcpu *vmx);
-/* An address as this CPU would take it: sign-extended from its highest linear bit. */
-u64 vmx_canonical(u64 address);
 u64 vmx_get_kernel_gs_base(const struct vmx_vcpu *vmx);
 void vmx_set_kernel_gs_base(struct vmx_vcpu *vmx, u64 base);
 void vmx_set_syscall_msr(struct vmx_vcpu *vmx, unsigned int i, u64 value);
@@ -193,8 +181,6 @@ void vmx_set_tsc_aux(struct vmx_vcpu *vmx, u64 value);
 /* [I] Around the entries between which interrupts stay off.  end() may come early. */
 void vmx_begin_series(struct vmx_vcpu *vmx);
 void vmx_end_series(struct vmx_vcpu *vmx);
-/* [I] In a series: the guest's breakpoints. */
-void vmx_load_drs(struct mica_vcpu *vcpu);
 
 /* ------------------------------------------------------------ enter.c */
 
@@ -231,10 +217,6 @@ enum mica_next vmx_exit_dr(struct mica_vcpu *vcpu);
 enum mica_next vmx_exit_ept_violation(struct mica_vcpu *vcpu);
 enum mica_next vmx_exit_apic_access(struct mica_vcpu *vcpu);
 enum mica_next vmx_exit_apic_write(struct mica_vcpu *vcpu);
-/* SDM volume 3, "Debug Control Register (DR7)": general detect; the delivery of #DB clears it. */
-#define DR7_GD		BIT(13)
-/* [I] A #MC that came while the guest ran. */
-void vmx_machine_check(void);
 
 /* ------------------------------------------------------------ inject.c */
 
@@ -256,12 +238,14 @@ void vmx_advance(struct mica_vcpu *vcpu);
 
 void vmx_get_state(struct mica_vcpu *vcpu, u64 groups, struct mica_vcpu_state *state);
 void vmx_set_state(struct mica_vcpu *vcpu, u64 groups, const struct mica_vcpu_state *state);
+/* What the guest sees of its mode. */
+void vmx_get_mode(struct mica_vcpu *vcpu, struct mica_mode *mode);
 u64 vmx_get_cr0(const struct vmx_vcpu *vmx);
 u64 vmx_get_cr4(struct mica_vcpu *vcpu);
 void vmx_set_cr0(struct vmx_vcpu *vmx, u64 value);
 void vmx_set_cr4(struct mica_vcpu *vcpu, u64 value);
 void vmx_set_efer(struct vmx_vcpu *vmx, u64 value);
-void vmx_set_dr7(struct vmx_vcpu *vmx, u64 value);
+void vmx_dr7_changed(struct mica_vcpu *vcpu);
 int vmx_get_msr(struct mica_vcpu *vcpu, u32 index, u64 *value);
 /* By the guest: -EINVAL where the architecture wants #GP. */
 int vmx_set_msr(struct mica_vcpu *vcpu, u32 index, u64 value);

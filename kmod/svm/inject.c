@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Events into the guest, and events that did not arrive (APM volume 2, "Event Injection",
+ * "EXITINTINFO Pseudo-Code").  The fields have the layout of MICA_EVENT_*, but for the types of
+ * software interrupts: those are never injected, their instruction just runs again.
+ */
+#include "vmcb.h"
+
+#include "debug.h"
+
+#define EVENT_BITS	(MICA_EVENT_VECTOR | MICA_EVENT_TYPE | MICA_EVENT_HAS_ERROR | \
+			 MICA_EVENT_VALID)
+
+static_assert(MICA_EVENT_VECTOR == SVM_EVTINJ_VEC_MASK);
+static_assert(MICA_EVENT_TYPE == SVM_EVTINJ_TYPE_MASK);
+static_assert(MICA_EVENT_HAS_ERROR == SVM_EVTINJ_VALID_ERR);
+static_assert(MICA_EVENT_VALID == SVM_EVTINJ_VALID);
+
+/* INT n, INT1, INT3 and INTO, for which RIP still is at the instruction. */
+static bool is_software(u32 event)
+{
+	u32 type = event & MICA_EVENT_TYPE;
+
+	return type >= MICA_EVENT_SOFT_INT ||
+	       (type == MICA_EVENT_EXCEPTION && ((u8)event == X86_TRAP_BP ||
+						 (u8)event == X86_TRAP_OF));
+}
+
+void svm_inject(struct mica_vcpu *vcpu, u32 event, u32 error, u32 length)
+{
+	struct vmcb_control_area *control = svm_control(vcpu);
+
+	if ((event & MICA_EVENT_TYPE) >= MICA_EVENT_SOFT_INT)
+		return;
+	/* There are no error codes in real mode. */
+	if (!(svm_save(vcpu)->cr0 & X86_CR0_PE))
+		event &= ~MICA_EVENT_HAS_ERROR;
+	control->event_inj = event;
+	control->event_inj_err = event & MICA_EVENT_HAS_ERROR ? error : 0;
+	if ((event & MICA_EVENT_TYPE) == MICA_EVENT_NMI)
+		svm_set_nmi_blocked(to_svm(vcpu), true);
+}
+
+static void set_injecting(struct mica_vcpu *vcpu, u32 event, u32 error)
+{
+	vcpu->injecting = event & EVENT_BITS;
+	vcpu->injecting_error = event & MICA_EVENT_HAS_ERROR ? error : 0;
+	vcpu->injecting_length = 0;
+	/* Delivery of the NMI has blocked NMIs; it starts anew. */
+	if ((event & MICA_EVENT_TYPE) == MICA_EVENT_NMI)
+		svm_set_nmi_blocked(to_svm(vcpu), false);
+	mica_vcpu_request(vcpu, MICA_REQ_EVENT);
+}
+
+void svm_take_back_injection(struct mica_vcpu *vcpu)
+{
+	struct vmcb_control_area *control = svm_control(vcpu);
+
+	if (!(control->event_inj & MICA_EVENT_VALID))
+		return;
+	set_injecting(vcpu, control->event_inj, control->event_inj_err);
+	control->event_inj = 0;
+}
+
+void svm_save_vectoring(struct mica_vcpu *vcpu)
+{
+	struct vmcb_control_area *control = svm_control(vcpu);
+
+	if (!is_software(control->exit_int_info))
+		set_injecting(vcpu, control->exit_int_info, control->exit_int_info_err);
+}
+
+/* ------------------------------------------------------------ NMIs */
+
+void svm_set_nmi_blocked(struct svm_vcpu *svm, bool blocked)
+{
+	svm->nmi_blocked = blocked;
+	svm->iret = false;
+	svm_set_intercept(svm, INTERCEPT_IRET, blocked);
+}
+
+void svm_look_for_iret(struct mica_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	if (svm_save(vcpu)->rip == svm->iret_rip && svm_save(vcpu)->rsp == svm->iret_rsp)
+		return;
+	svm_set_nmi_blocked(svm, false);
+	mica_vcpu_request(vcpu, MICA_REQ_EVENT);
+}
+
+/* ------------------------------------------------------------ when */
+
+/* The entry for which something was injected may have been put off; SVM does not tell the
+ * shadow of STI from that of MOV SS. */
+static bool is_busy(struct mica_vcpu *vcpu)
+{
+	return (svm_control(vcpu)->event_inj & MICA_EVENT_VALID) ||
+	       (svm_control(vcpu)->int_state & SVM_INTERRUPT_SHADOW_MASK);
+}
+
+bool svm_interrupt_allowed(struct mica_vcpu *vcpu)
+{
+	return !is_busy(vcpu) && (svm_save(vcpu)->rflags & X86_EFLAGS_IF);
+}
+
+bool svm_nmi_allowed(struct mica_vcpu *vcpu)
+{
+	return !is_busy(vcpu) && !to_svm(vcpu)->nmi_blocked;
+}
+
+/* A virtual interrupt of the highest priority exits when it could be taken ("Virtual Interrupt
+ * Intercept"). */
+void svm_want_interrupt_window(struct mica_vcpu *vcpu, bool want)
+{
+	const u32 bits = V_IRQ_MASK | V_IGN_TPR_MASK | V_INTR_PRIO_MASK;
+	struct vmcb_control_area *control = svm_control(vcpu);
+	u32 int_ctl = want ? control->int_ctl | bits : control->int_ctl & ~bits;
+
+	if (control->int_ctl == int_ctl)
+		return;
+	control->int_ctl = int_ctl;
+	svm_dirty(to_svm(vcpu), SVM_CLEAN_TPR);
+	svm_set_intercept(to_svm(vcpu), INTERCEPT_VINTR, want);
+}
+
+/* The IRET exits while NMIs are blocked; the next exit after it finds that it has run.  There
+ * is none at the end of an interrupt shadow, but the next one is not far. */
+void svm_want_nmi_window(struct mica_vcpu *vcpu, bool want)
+{
+}
+
+void svm_set_tpr_threshold(struct mica_vcpu *vcpu, u32 priority_class)
+{
+	svm_set_intercept(to_svm(vcpu), INTERCEPT_CR8_WRITE, priority_class);
+}
+
+/* ------------------------------------------------------------ behind an instruction */
+
+void svm_advance(struct mica_vcpu *vcpu)
+{
+	struct vmcb_save_area *save = svm_save(vcpu);
+
+	save->rip = to_svm(vcpu)->next_rip;
+	svm_control(vcpu)->int_state &= ~(u32)SVM_INTERRUPT_SHADOW_MASK;
+	/* Single-stepped: the trap that the CPU would raise now. */
+	if (unlikely(save->rflags & X86_EFLAGS_TF))
+		mica_queue_debug(vcpu, DR_STEP);
+}

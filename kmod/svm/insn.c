@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where does the next instruction begin?  CPUs with "NRIP save" tell; for the others the
+ * instruction that exited is read again.  Which one it is the exit code says, so there is
+ * nothing to decode but prefixes, and a byte with registers.
+ */
+#include "vmcb.h"
+
+#define INSN_MAX	15		/* APM volume 3, "Instruction Length" */
+
+struct insn {
+	u8 bytes[INSN_MAX];
+	unsigned int count;		/* bytes that could be read */
+};
+
+/* -EAGAIN: not in memory now, and it may not be waited for; -EFAULT: not in guest memory. */
+typedef int read_fn(struct mica_vm *vm, u64 gpa, void *to, size_t length);
+
+/* ------------------------------------------------------------ reading */
+
+/* APM volume 2, "Page Translation and Protection", by mode: the first level's index begins at
+ * bit `top`, each has `bits` bits, entries are of `size` bytes. */
+struct paging {
+	u8 top, bits, size;
+	u64 root;
+	u64 address;			/* mask of the next table in an entry */
+	u32 large;			/* bit n: an entry whose index begins at bit n may be large */
+};
+
+static void find_paging(struct mica_vcpu *vcpu, struct paging *paging)
+{
+	const struct vmcb_save_area *save = svm_save(vcpu);
+
+	if (save->efer & EFER_LMA)
+		*paging = (struct paging){ save->cr4 & X86_CR4_LA57 ? 48 : 39, 9, 8,
+					   save->cr3 & GENMASK_ULL(51, 12), GENMASK_ULL(51, 12),
+					   BIT(21) | BIT(30) };
+	else if (save->cr4 & X86_CR4_PAE)
+		*paging = (struct paging){ 30, 9, 8, save->cr3 & GENMASK_ULL(31, 5),
+					   GENMASK_ULL(51, 12), BIT(21) };
+	else
+		*paging = (struct paging){ 22, 10, 4, save->cr3 & GENMASK_ULL(31, 12),
+					   GENMASK_ULL(31, 12),
+					   save->cr4 & X86_CR4_PSE ? BIT(22) : 0 };
+}
+
+static bool is_leaf(const struct paging *paging, u64 entry, unsigned int shift)
+{
+	return shift == PAGE_SHIFT || ((entry & _PAGE_PSE) && shift < 32 &&
+				       (paging->large & BIT(shift)));
+}
+
+/* Four-megabyte pages have bits 39:32 of their address in bits 20:13. */
+static u64 leaf_address(const struct paging *paging, u64 entry, unsigned int shift)
+{
+	u64 address = entry & paging->address & ~(BIT_ULL(shift) - 1);
+
+	return shift == 22 ? address | (entry & GENMASK_ULL(20, 13)) << 19 : address;
+}
+
+/* The CPU has just fetched from here, so rights need no check. */
+static int translate(struct mica_vcpu *vcpu, u64 linear, read_fn *read, u64 *gpa)
+{
+	struct paging paging;
+	u64 entry, table;
+	int shift, error;
+
+	if (!(svm_save(vcpu)->cr0 & X86_CR0_PG)) {
+		*gpa = (u32)linear;
+		return 0;
+	}
+	find_paging(vcpu, &paging);
+	table = paging.root;
+	for (shift = paging.top; shift >= PAGE_SHIFT; shift -= paging.bits) {
+		entry = 0;
+		error = read(vcpu->vm, table + (linear >> shift & (BIT(paging.bits) - 1)) *
+			     paging.size, &entry, paging.size);
+		if (error)
+			return error;
+		if (!(entry & _PAGE_PRESENT))
+			return -ENOEXEC;
+		if (is_leaf(&paging, entry, shift))
+			break;
+		table = entry & paging.address;
+	}
+	*gpa = leaf_address(&paging, entry, shift) | (linear & (BIT_ULL(shift) - 1));
+	return 0;
+}
+
+/* All bytes that an instruction at RIP can have; those on a second page may be missing. */
+static int fetch(struct mica_vcpu *vcpu, read_fn *read, struct insn *insn)
+{
+	const struct vmcb_save_area *save = svm_save(vcpu);
+	bool long_mode = svm_in_64bit_code(vcpu);
+	u64 linear = long_mode ? save->rip : (u32)(save->cs.base + save->rip);
+	unsigned int first = min_t(u64, INSN_MAX, PAGE_SIZE - (linear & ~PAGE_MASK));
+	u64 gpa;
+	int error;
+
+	error = translate(vcpu, linear, read, &gpa);
+	if (!error)
+		error = read(vcpu->vm, gpa, insn->bytes, first);
+	if (error)
+		return error;
+	insn->count = first;
+	if (first == INSN_MAX)
+		return 0;
+	linear += first;
+	error = translate(vcpu, long_mode ? linear : (u32)linear, read, &gpa);
+	if (!error)
+		error = read(vcpu->vm, gpa, insn->bytes + first, INSN_MAX - first);
+	if (!error)
+		insn->count = INSN_MAX;
+	return error == -EAGAIN ? error : 0;
+}
+
+/* ------------------------------------------------------------ understanding */
+
+static bool is_legacy_prefix(u8 byte)
+{
+	switch (byte) {
+	case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65:	/* segments */
+	case 0x66: case 0x67:					/* operand and address size */
+	case 0xf0: case 0xf2: case 0xf3:			/* LOCK, REPNE, REP */
+		return true;
+	}
+	return false;
+}
+
+/* Its length, or 0 if this is not the instruction. */
+static unsigned int understand(struct mica_vcpu *vcpu, const struct insn *insn,
+			       const struct svm_opcode *opcode)
+{
+	unsigned int at = 0, i, rex = 0;
+
+	while (at < insn->count && is_legacy_prefix(insn->bytes[at]))
+		at++;
+	if (at < insn->count && svm_in_64bit_code(vcpu) && (insn->bytes[at] & 0xf0) == 0x40)
+		rex = insn->bytes[at++];
+	if (at + opcode->length + opcode->modrm > insn->count)
+		return 0;
+	for (i = 0; i < opcode->length; i++)
+		if (insn->bytes[at++] != opcode->bytes[i])
+			return 0;
+	if (opcode->modrm)
+		to_svm(vcpu)->gpr = (insn->bytes[at++] & 7) | (rex & 1) << 3;
+	return at;
+}
+
+int svm_find_next_rip(struct mica_vcpu *vcpu, const struct svm_opcode *opcode)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	struct insn insn;
+	unsigned int length;
+	int error;
+
+	if (svm_caps.next_rip && (!opcode->modrm || svm_caps.decode_assists)) {
+		svm->next_rip = svm->vmcb->control.next_rip;
+		svm->gpr = svm->vmcb->control.exit_info_1 & 0xf;
+		return 0;
+	}
+	error = fetch(vcpu, mica_memory_read_now, &insn);
+	if (unlikely(error))
+		return error == -ENOEXEC ? error : -EAGAIN;
+	length = understand(vcpu, &insn, opcode);
+	if (unlikely(!length))
+		return -ENOEXEC;
+	svm->next_rip = svm->vmcb->save.rip + length;
+	if (!svm_in_64bit_code(vcpu))
+		svm->next_rip = (u32)svm->next_rip;
+	return 0;
+}
+
+enum mica_next svm_fetch_slowly(struct mica_vcpu *vcpu)
+{
+	struct insn insn;
+
+	/* What is in memory now can be gone at the next try; but not for ever. */
+	if (fetch(vcpu, mica_memory_read, &insn) != -EFAULT)
+		return MICA_NEXT_ENTER;
+	return mica_exit_fail(vcpu, MICA_EXIT_INTERNAL_ERROR, svm_control(vcpu)->exit_code,
+			      svm_save(vcpu)->rip, "instruction that is in no memory");
+}
