@@ -14,8 +14,8 @@
 #include "error.h"
 
 /* Bits of the feature words (SDM volume 2 "CPUID", APM volume 3 "CPUID"). */
-#define CPUID_1_ECX_VMX			(1u << 5)
-#define CPUID_80000001_ECX_SVM		(1u << 2)
+#define CPUID_1_ECX_VT_X		(1u << 5)
+#define CPUID_80000001_ECX_AMD_V		(1u << 2)
 
 static void host_look(struct host_view *view)
 {
@@ -23,9 +23,9 @@ static void host_look(struct host_view *view)
 
 	view->root = "";
 	if (__get_cpuid(1, &eax, &ebx, &ecx, &edx))
-		view->cpuid_vmx = ecx & CPUID_1_ECX_VMX;
+		view->has_vt_x = ecx & CPUID_1_ECX_VT_X;
 	if (__get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx))
-		view->cpuid_svm = ecx & CPUID_80000001_ECX_SVM;
+		view->has_amd_v = ecx & CPUID_80000001_ECX_AMD_V;
 }
 
 static bool host_has(const struct host_view *view, const char *path)
@@ -104,8 +104,8 @@ static char *host_explain_lock(const struct host_view *view)
 {
 	return g_strdup_printf("there is no " HOST_DEVICE ", and the firmware has locked %s: turn "
 		"on \"%s\" in the firmware's setup, then load the module",
-		view->cpuid_vmx ? "VT-x" : "AMD-V",
-		view->cpuid_vmx ? "Intel Virtualization Technology" : "SVM Mode");
+		view->has_vt_x ? "VT-x" : "AMD-V",
+		view->has_vt_x ? "Intel Virtualization Technology" : "SVM Mode");
 }
 
 static char *host_explain_kept_out(const struct host_view *view, const char *rival)
@@ -120,11 +120,11 @@ static char *host_explain_missing(const struct host_view *view)
 {
 	const char *rival = host_rival(view);
 
-	if (!view->cpuid_vmx && !view->cpuid_svm)
+	if (!view->has_vt_x && !view->has_amd_v)
 		return g_strdup("there is no " HOST_DEVICE ", and this CPU offers neither VT-x nor "
 			"AMD-V: use another machine or, if this is itself a virtual machine, turn "
 			"on nested virtualization for it");
-	if (!host_cpu_flag(view, view->cpuid_vmx ? "vmx" : "svm"))
+	if (!host_cpu_flag(view, view->has_vt_x ? "vmx" : "svm"))
 		return host_explain_lock(view);
 	if (host_has(view, "/sys/module/mica"))
 		return g_strdup("the module mica is loaded, but there is no " HOST_DEVICE ": mount "

@@ -18,8 +18,8 @@
  */
 struct host_view {
 	const char *root;
-	bool cpuid_vmx;		/* CPUID.01H:ECX.VMX */
-	bool cpuid_svm;		/* CPUID.80000001H:ECX.SVM */
+	bool has_vt_x;		/* CPUID.01H:ECX.VMX */
+	bool has_amd_v;		/* CPUID.80000001H:ECX.SVM */
 };
 
 /* Opens the device, close-on-exec, and checks that it speaks our MICA_API_VERSION.  -1 on

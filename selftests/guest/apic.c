@@ -20,20 +20,15 @@
 		"wrmsr\n iretq"
 #define HANDLER_OFFSET 256
 
-static void run(const char *start, const char *end, bool needs_page,
-		void (*look)(const struct guest *g))
+static void run(const char *start, const char *end, void (*look)(const struct guest *g))
 {
 	struct guest g;
 
 	guest_init(&g);
-	if (needs_page && !(g.info.caps & MICA_CAP_APIC_REGS)) {
-		skip("the CPU needs user space to decode xAPIC accesses");
-	} else {
-		guest_load(&g, G_LONG, start, end);
-		guest_set_gate(&g, G_LONG, 0x40, HANDLER_OFFSET);
-		if (guest_finish(&g))
-			look(&g);
-	}
+	guest_load(&g, G_LONG, start, end);
+	guest_set_gate(&g, G_LONG, 0x40, HANDLER_OFFSET);
+	if (guest_finish(&g))
+		look(&g);
 	guest_destroy(&g);
 }
 
@@ -59,7 +54,7 @@ static void look_registers(const struct guest *g)
 
 static void registers(void)
 {
-	run(registers_code, registers_code_end, true, look_registers);
+	run(registers_code, registers_code_end, look_registers);
 }
 
 GUEST_CODE(x2_code, ".code64",
@@ -75,7 +70,7 @@ static void look_x2(const struct guest *g)
 
 static void x2apic(void)
 {
-	run(x2_code, x2_code_end, false, look_x2);
+	run(x2_code, x2_code_end, look_x2);
 }
 
 /* ------------------------------------------------------------ IPIs to oneself */
@@ -95,7 +90,7 @@ static void look_three(const struct guest *g)
 
 static void self_ipi(void)
 {
-	run(self_code, self_code_end, true, look_three);
+	run(self_code, self_code_end, look_three);
 }
 
 GUEST_CODE(self_x2_code, ".code64",
@@ -106,7 +101,7 @@ GUEST_CODE(self_x2_code, ".code64",
 
 static void self_ipi_x2apic(void)
 {
-	run(self_x2_code, self_x2_code_end, false, look_three);
+	run(self_x2_code, self_x2_code_end, look_three);
 }
 
 /* TPR holds the interrupt back until it is lowered, by the register and by CR8. */
@@ -127,7 +122,7 @@ static void look_tpr(const struct guest *g)
 
 static void task_priority(void)
 {
-	run(tpr_code, tpr_code_end, true, look_tpr);
+	run(tpr_code, tpr_code_end, look_tpr);
 }
 
 /* ------------------------------------------------------------ the timer */
@@ -148,7 +143,7 @@ static void look_oneshot(const struct guest *g)
 
 static void timer_oneshot(void)
 {
-	run(oneshot_code, oneshot_code_end, true, look_oneshot);
+	run(oneshot_code, oneshot_code_end, look_oneshot);
 }
 
 GUEST_CODE(periodic_code, ".code64",
@@ -162,7 +157,7 @@ static void look_periodic(const struct guest *g)
 
 static void timer_periodic(void)
 {
-	run(periodic_code, periodic_code_end, true, look_periodic);
+	run(periodic_code, periodic_code_end, look_periodic);
 }
 
 /* Fires not before the deadline; a deadline in the past fires at once; the MSR reads 0 then. */
@@ -183,7 +178,7 @@ static void look_deadline(const struct guest *g)
 
 static void timer_deadline(void)
 {
-	run(deadline_code, deadline_code_end, false, look_deadline);
+	run(deadline_code, deadline_code_end, look_deadline);
 }
 
 /* Masked, it counts to the end in silence. */
@@ -198,7 +193,7 @@ static void look_none(const struct guest *g)
 
 static void timer_masked(void)
 {
-	run(masked_code, masked_code_end, true, look_none);
+	run(masked_code, masked_code_end, look_none);
 }
 
 /* A guest that never exits by itself must still see its timer. */
@@ -214,7 +209,7 @@ static void look_one(const struct guest *g)
 
 static void timer_while_spinning(void)
 {
-	run(spin_code, spin_code_end, false, look_one);
+	run(spin_code, spin_code_end, look_one);
 }
 
 /* ------------------------------------------------------------ level-triggered EOI, MSI */

@@ -274,31 +274,12 @@ static bool take_report(struct guest *g)
 	return true;
 }
 
-/* A read of an APIC register that the CPU leaves to user space; the one instruction that our
- * guests use for it is MOV disp32(%rdi), %eax. */
-static bool take_apic_read(struct guest *g)
-{
-	struct mica_apic_access access = { 0 };
-	struct mica_vcpu_state *state = &g->run->state;
-
-	if (g->run->exit_reason != MICA_EXIT_MMIO || g->run->mmio.gpa >> 12 != 0xfee00 ||
-	    memcmp(guest_at(g, state->gprs.rip), "\x8b\x87", 2))
-		return false;
-	access.offset = g->run->mmio.gpa & 0xfff;
-	if (ioctl(g->vcpu, MICA_VCPU_APIC_ACCESS, &access))
-		bail("MICA_VCPU_APIC_ACCESS: %s", strerror(errno));
-	state->gprs.rax = access.value;
-	state->gprs.rip += 6;
-	g->run->state_commit = MICA_STATE_GPRS;
-	return true;
-}
-
 enum mica_exit guest_run(struct guest *g)
 {
 	do {
 		if (ioctl(g->vcpu, MICA_VCPU_RUN) && errno != EINTR)
 			bail("MICA_VCPU_RUN: %s (%s)", strerror(errno), g->run->fail.name);
-	} while (take_report(g) || take_apic_read(g));
+	} while (take_report(g) || guest_emulate_apic_access(g));
 	return g->run->exit_reason;
 }
 

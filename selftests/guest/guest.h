@@ -62,10 +62,14 @@ void guest_set_gate(struct guest *g, enum guest_mode mode, unsigned int vector, 
 void guest_get(struct guest *g, struct mica_vcpu_state *state);
 void guest_set(struct guest *g, uint64_t groups, const struct mica_vcpu_state *state);
 
-/* Runs until something other than OUT to G_REPORT; returns the exit reason. */
+/* Runs until something other than OUT to G_REPORT and accesses to the APIC's page; returns the
+ * exit reason. */
 enum mica_exit guest_run(struct guest *g);
 /* Runs until OUT to G_DONE; false (with a message) if another exit comes first. */
 bool guest_finish(struct guest *g);
+/* emulate.c: if the exit is an access to the APIC's page, does the instruction in place of the
+ * CPU, and says so. */
+bool guest_emulate_apic_access(struct guest *g);
 /* As a string, for messages. */
 const char *guest_exit_name(unsigned int reason);
 

@@ -12,6 +12,7 @@ extern TESTS(event_tests);
 extern TESTS(apic_tests);
 extern TESTS(ioctl_tests);
 extern TESTS(host_state_tests);
+extern TESTS(stats_tests);
 
 static const struct test *const tables[] = {
 	mode_tests,
@@ -21,6 +22,7 @@ static const struct test *const tables[] = {
 	apic_tests,
 	ioctl_tests,
 	host_state_tests,
+	stats_tests,
 };
 #define TABLE_COUNT (sizeof(tables) / sizeof(tables[0]))
 

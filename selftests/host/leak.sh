@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # leak.sh TINY LINUX RELOADS: starts TINY guests of the smallest kernel and LINUX guests of
 # Debian's in one host boot and looks whether the kernel's memory is where it was; then takes
-# the module out and puts it in again RELOADS times, and does not while a guest runs.
+# the module out and puts it in again RELOADS times, and does not while a guest runs.  On a host
+# with two CPUs the second one is taken offline and online again below a guest.
 . /selftests/tap.sh
 tiny=$1
 linux=$2
@@ -89,6 +90,29 @@ refused_while_running()
 	[ "$status" -eq 0 ]
 }
 
+# A guest runs on, on the CPU that goes if the scheduler so likes, and ends in order.
+unplugged_while_running()
+{
+	mica run --memory 128M --kernel /guests/12/vmlinuz --initrd /guests/initrd \
+		--append "console=ttyS0 quiet" </dev/null >/tmp/unplug.log &
+	pid=$!
+	rounds=0
+	while kill -0 "$pid" 2>/dev/null; do
+		for task in "/proc/$pid/task/"*; do
+			taskset -p 2 "${task##*/}" >/dev/null 2>&1
+		done
+		sleep 0.3
+		echo 0 >/sys/devices/system/cpu/cpu1/online || return 1
+		sleep 0.3
+		echo 1 >/sys/devices/system/cpu/cpu1/online || return 1
+		rounds=$((rounds + 1))
+	done
+	wait "$pid"
+	status=$?
+	echo "CPU 1 went and came $rounds times; the guest ended with status $status"
+	[ "$status" -eq 0 ] && [ "$rounds" -gt 1 ] && grep -q '^Linux ' /tmp/unplug.log
+}
+
 reload()
 {
 	rmmod mica && insmod /lab/mica.ko && [ -c /dev/mica ] && run_tiny
@@ -104,5 +128,8 @@ count_objects >/tmp/after
 case_is "leak: no cache of the kernel has grown" no_growth
 case_is "leak: no pages are lost" no_lost_pages
 case_is "module: not removable while a guest runs" refused_while_running
+if [ -e /sys/devices/system/cpu/cpu1/online ]; then
+	case_is "module: a CPU goes and comes while a guest runs" unplugged_while_running
+fi
 case_is "module: removed and inserted $reloads times" repeat "$reloads" reload
 cases_end

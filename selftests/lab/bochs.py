@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The host on Bochs: an Intel CPU with VMX and EPT, or an old one without."""
+"""The host on Bochs: an Intel CPU with VMX and EPT, an AMD one with SVM and NPT, or an old one
+without."""
 
 import os
 import re
@@ -18,7 +19,7 @@ DEFAULT_IPS = 100000000
 # The clock starts here in every run, so that runs can be the same.
 EPOCH = 1700000000
 
-MODELS = {"vmx": "corei7_skylake_x", "none": "p4_prescott_celeron_336"}
+MODELS = {"vmx": "corei7_skylake_x", "svm": "ryzen", "none": "p4_prescott_celeron_336"}
 
 RC = """\
 cpu: model={model}, count={smp}, ips={ips}, reset_on_triple_fault=0
@@ -104,6 +105,9 @@ def kernel_arguments(options):
 def start(machine, run):
     path = find()
     release = version(path)
+    if machine.cpu == "svm" and release < (3, 0):
+        raise LabError("Bochs %d.%d does not boot a host with SVM: set MICA_BOCHS to 3.0 or newer, "
+                       "or use --emulator qemu" % release)
     say("Bochs %d.%d, %d CPU%s" % (release + (machine.smp, "s" if machine.smp > 1 else "")))
     if release >= (3, 0):
         if machine.smp > 1:

@@ -13,8 +13,15 @@ LICENCES = (("kmod/uapi/", "MIT"), ("pvguest/", "MIT"), ("kmod/", "GPL-2.0-only"
 CODE = (".c", ".h", ".S", ".def", ".py", ".sh", ".build")
 FILE_LINES = 800
 FUNCTION_LINES = 100
-# The lines that name the backends so that one can be chosen.
-REGISTRATION = re.compile(r"mica_backend_(vmx|svm)\b|backend.*\"vmx\" or \"svm\"")
+# Who may know CPU vendors: the backends, their unit tests, and the tests of page-table entries, whose
+# formats are the vendors'. Scripts and build files, which choose a lab by its CPU, are not looked at.
+VENDOR_FOLDERS = ("kmod/vmx/", "kmod/svm/", "selftests/unit/vmx/", "selftests/unit/svm/", "selftests/unit/s2/")
+VENDOR_WORD = re.compile(r"\b(?:\w*_)?(?:vmx|svm|vmcs|vmcb|ept|npt)(?:_\w*)?\b", re.I)
+# In the core: the lines that name the backends so that one can be chosen, and names of the kernel's own.
+REGISTRATION = re.compile(r"mica_backend_(vmx|svm)\b|backend.*\"vmx\" or \"svm\"|"
+                          r"MSR_IA32_VMX|FEAT_CTL|X86_FEATURE_")
+COMMENT = re.compile(r"/\*.*?\*/|//.*|^\s*/?\*.*")
+STRING = re.compile(r'"(?:\\.|[^"\\])*"')
 
 
 def files():
@@ -61,13 +68,15 @@ def long_functions(paths):
 
 
 def vendor_words(paths):
+    """In the core of the module strings count as well; elsewhere they are for people or name files."""
     for path in paths:
-        if not path.startswith("kmod/") or path.startswith(("kmod/vmx/", "kmod/svm/")):
+        if not path.endswith((".c", ".h", ".S", ".def")) or path.startswith(VENDOR_FOLDERS):
             continue
+        core = path.startswith("kmod/")
         for number, line in enumerate(read(path), 1):
-            code = re.sub(r"/\*.*?\*/|//.*|^\s*/?\*.*", "", line)
-            words = [w for w in re.findall(r"\b(?:\w*_)?(?:vmx|svm|vmcs|vmcb|ept|npt)(?:_\w*)?\b", code, re.I)]
-            if words and not REGISTRATION.search(line) and not re.search(r"MSR_IA32_VMX|FEAT_CTL|X86_FEATURE_", line):
+            code = COMMENT.sub("", line)
+            words = VENDOR_WORD.findall(code if core else STRING.sub('""', code))
+            if words and not (core and REGISTRATION.search(line)):
                 yield "%s:%d: %s" % (path, number, ", ".join(words))
 
 
@@ -76,7 +85,7 @@ def main():
     code = [f for f in files() if f.endswith(CODE) or f in ("Kbuild", "meson_options.txt") and f == "Kbuild"]
     rules = (("licences", unlicensed), ("files of at most %d lines" % FILE_LINES, long_files),
              ("functions of at most %d lines" % FUNCTION_LINES, long_functions),
-             ("no vendor word in the core", vendor_words))
+             ("no vendor word outside the backends", vendor_words))
     failed = 0
     for number, (name, rule) in enumerate(rules, 1):
         found = list(rule(code))

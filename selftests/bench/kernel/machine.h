@@ -9,6 +9,8 @@
 #define COM1			0x3f8
 #define COM1_SCRATCH		0x3ff	/* a register that remembers and does nothing */
 #define DEBUG_EXIT		0xf4
+#define POST			0x80
+#define ELCR			0x4d0
 
 #define MSR_APIC_BASE		0x1b
 #define MSR_TSC_ADJUST		0x3b

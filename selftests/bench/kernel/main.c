@@ -87,6 +87,40 @@ static uint64_t port_write(void)
 	return rdtsc() - start;
 }
 
+/* The POST port: nobody listens.  Mica answers it in the kernel. */
+static uint64_t post_read(void)
+{
+	uint64_t start = rdtsc();
+
+	inb(POST);
+	return rdtsc() - start;
+}
+
+static uint64_t post_write(void)
+{
+	uint64_t start = rdtsc();
+
+	outb(POST, 0x55);
+	return rdtsc() - start;
+}
+
+/* Edge or level, of the first 8259: as simple as a register can be.  KVM answers it in the kernel. */
+static uint64_t elcr_read(void)
+{
+	uint64_t start = rdtsc();
+
+	inb(ELCR);
+	return rdtsc() - start;
+}
+
+static uint64_t elcr_write(void)
+{
+	uint64_t start = rdtsc();
+
+	outb(ELCR, 0);
+	return rdtsc() - start;
+}
+
 static uint64_t mmio_hole(void)
 {
 	uint64_t start = rdtsc();
@@ -235,6 +269,10 @@ static const struct operation plain[] = {
 	{ "cpuid-turns", cpuid_turns },
 	{ "port-read", port_read },
 	{ "port-write", port_write },
+	{ "post-read", post_read },
+	{ "post-write", post_write },
+	{ "elcr-read", elcr_read },
+	{ "elcr-write", elcr_write },
 	{ "mmio-read", mmio_hole },
 	{ "wrmsr-tsc-adjust", write_tsc_adjust },
 	{ "rdmsr-misc-enable", read_misc_enable },

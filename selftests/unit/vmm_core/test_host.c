@@ -32,7 +32,7 @@ static int setup(void **state)
 
 	host->root = g_dir_make_tmp("mica-test-XXXXXX", NULL);
 	host->view.root = host->root;
-	host->view.cpuid_vmx = true;
+	host->view.has_vt_x = true;
 	put(host, "/proc/cpuinfo",
 	    "processor\t: 0\nflags\t\t: fpu vme vmx est\nvmx flags\t: vnmi\n");
 	*state = host;
@@ -101,7 +101,7 @@ static void test_no_virtualization(void **state)
 {
 	struct fake_host *host = *state;
 
-	host->view.cpuid_vmx = false;
+	host->view.has_vt_x = false;
 	assert_says(host_explain_open(&host->view, ENOENT), "neither VT-x nor AMD-V");
 }
 
@@ -112,8 +112,8 @@ static void test_locked(void **state)
 
 	put(host, "/proc/cpuinfo", "flags\t\t: fpu svmx vmxoff\nvmx flags\t: vmx\n");
 	assert_says(host_explain_open(&host->view, ENOENT), "the firmware has locked VT-x");
-	host->view.cpuid_vmx = false;
-	host->view.cpuid_svm = true;
+	host->view.has_vt_x = false;
+	host->view.has_amd_v = true;
 	assert_says(host_explain_open(&host->view, ENOENT), "the firmware has locked AMD-V");
 	put(host, "/proc/cpuinfo", "flags\t\t: fpu svm\n");
 	assert_says(host_explain_open(&host->view, ENOENT), "`modprobe mica`");

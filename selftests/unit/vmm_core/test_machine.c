@@ -161,6 +161,32 @@ static void test_mmio(void **state)
 	assert_int_equal(fake_kernel.committed, MICA_STATE_GPRS);
 }
 
+/* A CPU may know no linear address, and the kernel's word of the access may be about another
+ * one of the instruction's, or about a page table: only registers and bytes of the
+ * instruction count.  mov dword [ebx + 0xfec00000], 0x10; then that address to EAX, ECX, EDX. */
+static void test_mmio_without_hints(void **state)
+{
+	const struct fake_exit script[] = {
+		MMIO_EXIT,
+		{ .reason = MICA_EXIT_MMIO,
+		  .mmio = { .gpa = IOAPIC_BASE, .gva = 0x1234, .flags = MICA_MMIO_WRITE } },
+		{ .reason = MICA_EXIT_MMIO,
+		  .mmio = { .gpa = 0x5000, .flags = MICA_MMIO_WRITE | MICA_MMIO_PAGE_WALK } },
+		{ .reason = MICA_EXIT_MMIO,
+		  .mmio = { .gpa = 0xd0000000, .gva = ~0ull, .flags = MICA_MMIO_GVA_VALID } },
+	};
+
+	assert_int_equal(play_code(state, "\xc7\x83\x00\x00\xc0\xfe\x10\x00\x00\x00"
+				   "\x8b\x83\x00\x00\xc0\xfe"
+				   "\x8b\x8b\x00\x00\xc0\xfe"
+				   "\x8b\x93\x00\x00\xc0\xfe", script), MACHINE_OFF);
+	assert_int_equal(fake_kernel.state.gprs.rip, CODE + 28);
+	assert_int_equal(fake_kernel.state.gprs.rax, 0x10);
+	assert_int_equal(fake_kernel.state.gprs.rcx, 0x10);
+	assert_int_equal(fake_kernel.state.gprs.rdx, 0x10);
+	assert_int_equal(fake_kernel.committed, MICA_STATE_GPRS);
+}
+
 /* mov eax, [0xd0000000] */
 static void test_mmio_hole(void **state)
 {
@@ -262,6 +288,7 @@ int main(void)
 		MACHINE_TEST(test_run_fails),
 		MACHINE_TEST(test_bad_state),
 		MACHINE_TEST(test_mmio),
+		MACHINE_TEST(test_mmio_without_hints),
 		MACHINE_TEST(test_mmio_hole),
 		MACHINE_TEST(test_lapic),
 		MACHINE_TEST(test_string_output),
