@@ -20,7 +20,7 @@ static int vmx_setup(void)
 	}
 	vmx_setup_ept();
 	mica_backend_vmx.caps |= MICA_CAP_X2APIC;
-	if (vmx_caps.apic_regs)
+	if (vmx_caps.apic_page && vmx_caps.apic_regs)
 		mica_backend_vmx.caps |= MICA_CAP_APIC_REGS;
 	return 0;
 }

@@ -274,8 +274,8 @@ static bool take_report(struct guest *g)
 	return true;
 }
 
-/* A read of an APIC register that the CPU leaves to user space; the one instruction that our
- * guests use for it is MOV disp32(%rdi), %eax. */
+/* A read of an APIC register that the CPU leaves to user space, or of the hole that is there
+ * outside xAPIC mode; the one instruction that our guests use for it is MOV disp32(%rdi), %eax. */
 static bool take_apic_read(struct guest *g)
 {
 	struct mica_apic_access access = { 0 };
@@ -285,8 +285,11 @@ static bool take_apic_read(struct guest *g)
 	    memcmp(guest_at(g, state->gprs.rip), "\x8b\x87", 2))
 		return false;
 	access.offset = g->run->mmio.gpa & 0xfff;
-	if (ioctl(g->vcpu, MICA_VCPU_APIC_ACCESS, &access))
-		bail("MICA_VCPU_APIC_ACCESS: %s", strerror(errno));
+	if (ioctl(g->vcpu, MICA_VCPU_APIC_ACCESS, &access)) {
+		if (errno != ENXIO)
+			bail("MICA_VCPU_APIC_ACCESS: %s", strerror(errno));
+		access.value = ~0u;
+	}
 	state->gprs.rax = access.value;
 	state->gprs.rip += 6;
 	g->run->state_commit = MICA_STATE_GPRS;
