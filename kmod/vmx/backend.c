@@ -4,6 +4,14 @@
 
 static atomic64_t vm_ids = ATOMIC64_INIT(0);
 
+/* Instructions that "enable ..." controls would allow, on a CPU that has no such control. */
+static u32 lacking_instructions(void)
+{
+	return (vmx_caps.cpu2 & SECONDARY_EXEC_ENABLE_RDTSCP ? 0 : MICA_LACKS_RDTSCP) |
+	       (vmx_caps.cpu2 & SECONDARY_EXEC_ENABLE_INVPCID ? 0 : MICA_LACKS_INVPCID) |
+	       (vmx_caps.cpu2 & MICA_SECONDARY_EXEC_XSAVES ? 0 : MICA_LACKS_XSAVES);
+}
+
 static int vmx_setup(void)
 {
 	int error = vmx_find_capabilities();
@@ -19,6 +27,7 @@ static int vmx_setup(void)
 		return error;
 	}
 	vmx_setup_ept();
+	mica_backend_vmx.lacks = lacking_instructions();
 	mica_backend_vmx.caps |= MICA_CAP_X2APIC;
 	if (vmx_caps.apic_page && vmx_caps.apic_regs)
 		mica_backend_vmx.caps |= MICA_CAP_APIC_REGS;
