@@ -4,6 +4,8 @@
  * asked, and what it may ask for.  The bus side (host bridge, root ports, windows) is in
  * host.h; no device below a transport sees either.
  *
+ * Offsets and bits of the configuration space have the names of <linux/pci_regs.h>.
+ *
  * Sources: PCI Local Bus Specification 3.0 ("Configuration Space Organization", "MSI-X
  * Capability and Table Structures"), PCI Express Base Specification ("Software
  * Initialization and Configuration").
@@ -22,10 +24,9 @@
 #define MICA_VMM_PCI_H
 
 #include <glib.h>
+#include <linux/pci_regs.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-#include "regs.h"
 
 #define PCI_BARS		6u
 #define PCI_MSIX_VECTORS_MAX	128u
@@ -205,7 +206,7 @@ void pci_doorbell_enable(struct pci_device *device, unsigned int doorbell, bool 
 struct pci_msix_entry {
 	uint64_t address;
 	uint32_t data;
-	uint32_t control;		/* PCI_MSIX_ENTRY_MASKED or 0 */
+	uint32_t control;		/* PCI_MSIX_ENTRY_CTRL_MASKBIT or 0 */
 };
 
 /*
