@@ -399,6 +399,14 @@ void mica_apic_written(struct mica_apic *apic, u32 offset)
 		write_reg(apic, offset, mica_apic_reg(apic, offset));
 }
 
+bool mica_apic_in_page(u32 offset)
+{
+	const struct mica_apic_reg *reg = mica_apic_find_reg(offset);
+
+	return reg && (reg->x2apic & REG_R) && offset != APIC_PROCPRI && offset != APIC_ICR &&
+	       offset != APIC_TMCCT;
+}
+
 u64 mica_apic_get_cr8(struct mica_apic *apic)
 {
 	return (mica_apic_reg(apic, APIC_TASKPRI) >> 4) & 15;

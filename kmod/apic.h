@@ -110,6 +110,8 @@ void mica_apic_write(struct mica_apic *apic, u32 offset, u32 value);
  * page itself always finds clear.
  */
 void mica_apic_written(struct mica_apic *apic, u32 offset);
+/* May the CPU answer RDMSR of the register at `offset`, in x2APIC mode, from the page? */
+bool mica_apic_in_page(u32 offset);
 /*
  * Own.  MSRs 0x800..0x8ff and IA32_TSC_DEADLINE.  -EINVAL, which is #GP: not in x2APIC mode,
  * reserved register, read of a write-only or write of a read-only one, reserved bit set, no

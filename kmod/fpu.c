@@ -154,6 +154,14 @@ void mica_fpu_update(struct mica_vcpu *vcpu)
 	mica_fpu_enter(vcpu);
 }
 
+void mica_fpu_xcr0_written(struct mica_vcpu *vcpu, u64 value)
+{
+	if (likely(vcpu->xcr0 == value))
+		return;
+	vcpu->xcr0 = value;
+	vcpu->fpu_in_cpu |= MICA_FPU_XCR0;
+}
+
 /* The CPU has looked at CPL and CR4.OSXSAVE before the exit: SDM volume 3, "Relative
  * Priority of Faults and VM Exits". */
 enum mica_next mica_exit_xsetbv(struct mica_vcpu *vcpu)

@@ -158,6 +158,18 @@ void mica_memory_set_apic_page(struct mica_vm *vm, struct page *page)
 	WRITE_ONCE(vm->mem.apic_page, page);
 }
 
+void mica_memory_drop_apic_page(struct mica_vm *vm)
+{
+	u64 gfn = APIC_DEFAULT_PHYS_BASE >> PAGE_SHIFT;
+	struct mica_s2_gather gather = {};
+	struct mica_mem *mem = &vm->mem;
+
+	spin_lock(&mem->lock);
+	mica_memory_zap(mem, gfn, gfn + 1, true, &gather);
+	mica_memory_unlock(mem, &gather);
+	mica_memory_finish(vm, &gather);
+}
+
 static int copy_sleeping(void *to, const void __user *from, size_t length)
 {
 	return copy_from_user(to, from, length) ? -EFAULT : 0;

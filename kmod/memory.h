@@ -66,6 +66,9 @@ int mica_memory_read_now(struct mica_vm *vm, u64 gpa, void *to, size_t length);
  * whose APIC is in xAPIC mode.  Before the first vCPU runs.  The page must stay until
  * mica_memory_destroy(). */
 void mica_memory_set_apic_page(struct mica_vm *vm, struct page *page);
+/* Unmaps it, for a vCPU that has left xAPIC mode and whose CPU would not notice an access.  One
+ * that is still in xAPIC mode brings it back when it touches it.  Process context. */
+void mica_memory_drop_apic_page(struct mica_vm *vm);
 
 /* ------------------------------------------------------------ between the files of memory */
 

@@ -126,11 +126,14 @@ static bool check_mcg_status(const struct mica_guest_features *features, u64 val
 	return !(value & ~7ull);
 }
 
-/* Single-step on branches works; last-branch records and what belongs to performance
- * monitoring do not exist. */
+/*
+ * The register always reads 0.  LBR and BTF, which every CPU has, may be written and do
+ * nothing: there are no branch records, and a step is one of an instruction, not of a
+ * branch.  The other bits belong to features that no guest has.
+ */
 static bool check_debugctl(const struct mica_guest_features *features, u64 value)
 {
-	return !(value & ~(u64)DEBUGCTLMSR_BTF);
+	return !(value & ~(u64)(DEBUGCTLMSR_LBR | DEBUGCTLMSR_BTF));
 }
 
 /* SDM volume 3, "Memory Types That Can Be Encoded With PAT": UC, WC, WT, WP, WB, UC-. */
@@ -203,23 +206,6 @@ static int read_backend(struct mica_vcpu *vcpu, u32 index, u64 *value)
 static int write_backend(struct mica_vcpu *vcpu, u32 index, u64 value, bool host)
 {
 	return mica_backend->set_msr(vcpu, index, value);
-}
-
-/* A backend without the register cannot switch it: it stays 0. */
-static int read_debugctl(struct mica_vcpu *vcpu, u32 index, u64 *value)
-{
-	int error = mica_backend->get_msr(vcpu, index, value);
-
-	if (error == -ENOENT)
-		*value = 0;
-	return error == -ENOENT ? 0 : error;
-}
-
-static int write_debugctl(struct mica_vcpu *vcpu, u32 index, u64 value, bool host)
-{
-	int error = mica_backend->set_msr(vcpu, index, value);
-
-	return error == -ENOENT && !value ? 0 : error;
 }
 
 /* 32 bits wide; the rest of what is written is lost. */
@@ -574,7 +560,7 @@ static const struct msr_row rows[] = {
 	{ 0x198, 0x198, "IA32_PERF_STATUS", NULL, read_zero },
 	{ 0x1a0, 0x1a0, "IA32_MISC_ENABLE", NULL, read_misc_enable, check_misc_enable,
 	  write_misc_enable },
-	{ 0x1d9, 0x1d9, "IA32_DEBUGCTL", NULL, read_debugctl, check_debugctl, write_debugctl },
+	{ 0x1d9, 0x1d9, "IA32_DEBUGCTL", NULL, read_zero, check_debugctl, write_nothing },
 	{ 0x200, 0x20f, "IA32_MTRR_PHYSBASE0 to IA32_MTRR_PHYSMASK7", when_mtrr,
 	  read_mtrr_variable, NULL, write_mtrr_variable },
 	{ 0x250, 0x250, "IA32_MTRR_FIX64K_00000", when_mtrr, read_mtrr_fixed, check_mtrr_fixed,

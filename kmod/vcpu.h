@@ -229,6 +229,8 @@ void mica_fpu_leave(struct mica_vcpu *vcpu);	/* [I] after the last of a series *
 /* [L] XCR0, XSS, CR4.OSXSAVE or CR4.PKE changed: between enter() and leave() the CPU gets
  * what belongs to it, at other times nothing happens. */
 void mica_fpu_update(struct mica_vcpu *vcpu);
+/* [I] Between enter() and leave(): the guest has changed the CPU's XCR0 without an exit. */
+void mica_fpu_xcr0_written(struct mica_vcpu *vcpu, u64 value);
 int mica_fpu_get(struct mica_vcpu *vcpu, struct mica_xsave *xsave);	/* [P] */
 int mica_fpu_set(struct mica_vcpu *vcpu, const struct mica_xsave *xsave);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 #include <uv.h>
@@ -206,7 +207,15 @@ static gboolean console_open_stdio(struct console *console)
 
 static gboolean console_open_file(struct console *console, const char *path, GError **error)
 {
-	console->output_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+	const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY;
+	struct stat st;
+
+	console->output_fd = open(path, flags | O_NONBLOCK, 0666);
+	/* fifo(7): that is how one without a reader says so. */
+	if (console->output_fd < 0 && errno == ENXIO && !stat(path, &st) && S_ISFIFO(st.st_mode)) {
+		message("the console's file '%s' is a pipe: waiting for somebody to read it", path);
+		console->output_fd = open(path, flags, 0666);
+	}
 	if (console->output_fd < 0)
 		return error_set_errno(error, errno, "cannot write the console's file '%s'", path);
 	return TRUE;

@@ -193,6 +193,20 @@ static void *output_thread(void *opaque)
 	return NULL;
 }
 
+/* The main thread's signals are none of this thread's, also those that are not blocked yet. */
+static int output_start_thread(struct console_output *output)
+{
+	sigset_t all, before;
+	int status;
+
+	signals_prepare_kick();
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	status = pthread_create(&output->thread, NULL, output_thread, output);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return status;
+}
+
 struct console_output *console_output_new(int fd, bool pty, void (*drained)(void *opaque),
 					  void *opaque, GError **error)
 {
@@ -210,8 +224,7 @@ struct console_output *console_output_new(int fd, bool pty, void (*drained)(void
 	pthread_cond_init(&output->wake, &monotonic);
 	pthread_cond_init(&output->room, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	signals_prepare_kick();
-	status = pthread_create(&output->thread, NULL, output_thread, output);
+	status = output_start_thread(output);
 	if (!status)
 		return output;
 	g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(status),

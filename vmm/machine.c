@@ -12,6 +12,7 @@
 #include "error.h"
 #include "host.h"
 #include "message.h"
+#include "pci/host.h"
 #include "signals.h"
 #include "vcpu.h"
 
@@ -133,9 +134,6 @@ static gboolean machine_add_loop(struct machine *machine, GError **error)
 	machine->loop_made = uv_loop_init(&machine->loop) == 0;
 	if (!machine->loop_made)
 		return error_set(error, "cannot make the main loop");
-	machine->signals = signals_new(&machine->loop, machine_signal, machine, error);
-	if (!machine->signals)
-		return FALSE;
 	if (uv_async_init(&machine->loop, &machine->ended, machine_ended) < 0)
 		return error_set(error, "cannot make the main loop");
 	machine->ended.data = machine;
@@ -162,17 +160,22 @@ static gboolean machine_check_memory(uint64_t wanted, GError **error)
 static gboolean machine_check(const struct machine *machine, GError **error)
 {
 	const struct machine_config *config = machine->config;
+	const uint64_t hole = MEMORY_HOLE_END - MEMORY_HOLE_START;
 	uint64_t end = config->memory;
+	uint64_t limit = UINT64_MAX;
 
 	if (config->cpus > machine->info.max_vcpus)
 		return error_set(error, "--cpus %u: the loaded module has at most %u for one guest",
 				 config->cpus, machine->info.max_vcpus);
 	if (end > MEMORY_HOLE_START)
-		end += MEMORY_HOLE_END - MEMORY_HOLE_START;
-	if (machine->info.phys_bits < 64 && end > 1ull << machine->info.phys_bits)
+		end += hole;
+	if (machine->info.phys_bits < 64)
+		limit = 1ull << machine->info.phys_bits;
+	if (end > limit)
 		return error_set(error, "--memory: %" PRIu64 " MiB are more than a guest can "
-				 "address on this CPU (%u bits)", config->memory >> 20,
-				 machine->info.phys_bits);
+				 "address on this CPU (%u bits): at most %" PRIu64 "G",
+				 config->memory >> 20, machine->info.phys_bits,
+				 (limit - hole) >> 30);
 	return machine_check_memory(config->memory, error);
 }
 
@@ -192,6 +195,7 @@ static gboolean machine_add_buses(struct machine *machine, GError **error)
 {
 	machine->ports = bus_new("ports");
 	machine->mmio = bus_new("mmio");
+	machine->config_ports = bus_new("config ports");
 	machine->clock = clock_new(&machine->loop, &machine->lock, error);
 	return machine->clock != NULL;
 }
@@ -207,6 +211,13 @@ static gboolean machine_add_console(struct machine *machine, GError **error)
 	machine->console = console_new(&machine->loop, &machine->config->console,
 				       &machine->console_guest, error);
 	return machine->console != NULL;
+}
+
+/* From here on signals wait for the main loop. */
+static gboolean machine_add_signals(struct machine *machine, GError **error)
+{
+	machine->signals = signals_new(&machine->loop, machine_signal, machine, error);
+	return machine->signals != NULL;
 }
 
 static gboolean machine_add_vcpus(struct machine *machine, GError **error)
@@ -229,12 +240,14 @@ static gboolean machine_add_vcpus(struct machine *machine, GError **error)
 static gboolean machine_load(struct machine *machine, GError **error)
 {
 	const struct machine_config *config = machine->config;
+	const struct pci_map pci = pci_host_map(machine->pci);
 	const struct boot_config boot = {
 		.kernel = config->kernel,
 		.command_line = config->command_line,
 		.modules = (const struct boot_module *)(void *)config->modules->data,
 		.module_count = config->modules->len,
 		.cpus = config->cpus,
+		.pci = &pci,
 	};
 	struct boot_result result = { 0 };
 
@@ -249,17 +262,23 @@ static gboolean machine_load(struct machine *machine, GError **error)
 	return TRUE;
 }
 
-/* The vCPUs come before the chips, which drive their pins. */
+/*
+ * The vCPUs come before the chips, which drive their pins.  The console comes when the kernel
+ * is loaded: a file is not emptied for a guest that cannot start.  Signals come after both: a
+ * pipe may let us wait until somebody opens or fills it, and meanwhile they end us as they
+ * end any program.
+ */
 static gboolean machine_init(struct machine *machine, GError **error)
 {
 	if (!machine_add_loop(machine, error) || !machine_add_vm(machine, error) ||
-	    !machine_add_buses(machine, error) || !machine_add_console(machine, error) ||
-	    !machine_add_vcpus(machine, error))
+	    !machine_add_buses(machine, error) || !machine_add_vcpus(machine, error) ||
+	    !machine_load(machine, error) || !machine_add_console(machine, error) ||
+	    !machine_add_signals(machine, error))
 		return FALSE;
 	pthread_mutex_lock(&machine->lock);
 	machine_add_devices(machine);
 	pthread_mutex_unlock(&machine->lock);
-	return machine_load(machine, error);
+	return TRUE;
 }
 
 struct machine *machine_new(const struct machine_config *config, GError **error)
@@ -340,6 +359,7 @@ void machine_free(struct machine *machine)
 	clock_free(machine->clock);
 	bus_free(machine->ports);
 	bus_free(machine->mmio);
+	bus_free(machine->config_ports);
 	for (unsigned int i = 0; i < machine->vcpu_count; i++)
 		vcpu_free(machine->vcpus[i]);
 	g_free(machine->vcpus);

@@ -26,6 +26,17 @@ static int check_allowed(void)
 	return 0;
 }
 
+/* QEMU's emulated CPU, by the signature of its hypervisor leaf. */
+static bool is_qemu(void)
+{
+	u32 eax, signature[3];
+
+	if (!boot_cpu_has(X86_FEATURE_HYPERVISOR))
+		return false;
+	cpuid(0x40000000, &eax, &signature[0], &signature[1], &signature[2]);
+	return !memcmp(signature, "TCGTCGTCGTCG", sizeof(signature));
+}
+
 int svm_find_capabilities(void)
 {
 	u32 eax, ebx, ecx, edx;
@@ -50,6 +61,7 @@ int svm_find_capabilities(void)
 	svm_caps.rdtscp = boot_cpu_has(X86_FEATURE_RDTSCP);
 	svm_caps.invpcid = boot_cpu_has(X86_FEATURE_INVPCID);
 	svm_caps.tsc_aux = svm_caps.rdtscp || boot_cpu_has(X86_FEATURE_RDPID);
+	svm_caps.blind_to_xsetbv = is_qemu();
 	svm_caps.spec_ctrl = boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL);
 	return 0;
 }

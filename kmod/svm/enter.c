@@ -10,6 +10,8 @@
 
 #include "run.h"
 
+#include <asm/fpu/xcr.h>
+
 #include <asm/nospec-branch.h>
 
 /* ------------------------------------------------------------ loading */
@@ -129,6 +131,8 @@ static void copy_out(struct mica_vcpu *vcpu)
 	vcpu->cr2 = save->cr2;
 	if (unlikely(tpr != read_tpr_class(vcpu)))
 		mica_apic_set_cr8(&vcpu->apic, tpr);
+	if (unlikely(svm_caps.blind_to_xsetbv) && (save->cr4 & X86_CR4_OSXSAVE))
+		mica_fpu_xcr0_written(vcpu, xgetbv(XCR_XFEATURE_ENABLED_MASK));
 	control->clean = SVM_CLEAN_ALL;
 	control->tlb_ctl = TLB_CONTROL_DO_NOTHING;
 }
@@ -154,9 +158,10 @@ static enum mica_next enter_once(struct mica_vcpu *vcpu)
 	control->event_inj = 0;
 	if (unlikely(control->exit_int_info & SVM_EXITINTINFO_VALID))
 		svm_save_vectoring(vcpu);
+	next = svm_dispatch(vcpu);
 	if (unlikely(svm->iret))
 		svm_look_for_iret(vcpu);
-	return svm_dispatch(vcpu);
+	return next;
 }
 
 /* Is there anything that the core's loop must see before another entry? */

@@ -85,10 +85,10 @@ static const struct exit_row {
 	enum mica_next (*handler)(struct mica_vcpu *vcpu);	/* NULL: cannot happen */
 	struct svm_opcode opcode;
 } exits[SVM_EXITS] = {
-	[CR_READ] = { "cr_read", svm_exit_cr_read, { 2, { 0x0f, 0x20 }, true } },
-	[CR_WRITE] = { "cr_write", svm_exit_cr_write, { 2, { 0x0f, 0x22 }, true } },
-	[DR_READ] = { "dr_read", svm_exit_dr, { 2, { 0x0f, 0x21 }, true } },
-	[DR_WRITE] = { "dr_write", svm_exit_dr, { 2, { 0x0f, 0x23 }, true } },
+	[CR_READ] = { "cr_read", svm_exit_cr_read, { 2, { 0x0f, 0x20 }, .modrm = true } },
+	[CR_WRITE] = { "cr_write", svm_exit_cr_write, { 2, { 0x0f, 0x22 }, .modrm = true } },
+	[DR_READ] = { "dr_read", svm_exit_dr, { 2, { 0x0f, 0x21 }, .modrm = true } },
+	[DR_WRITE] = { "dr_write", svm_exit_dr, { 2, { 0x0f, 0x23 }, .modrm = true } },
 	[EXCEPTION] = { "exception" },
 	[DEBUG] = { "debug_exception", svm_exit_debug },
 	[ALIGNMENT] = { "alignment_check", svm_exit_alignment },
@@ -128,8 +128,9 @@ static const struct exit_row {
 	[CLGI] = { "clgi", exit_undefined },
 	[SKINIT] = { "skinit", exit_undefined },
 	[RDTSCP] = { "rdtscp", exit_undefined },
-	[ICEBP] = { "icebp" },
-	[WBINVD] = { "wbinvd", exit_nothing, { 2, { 0x0f, 0x09 } } },
+	[ICEBP] = { "icebp", svm_exit_icebp, { 1, { 0xf1 } } },
+	/* QEMU has its exit for INVD, too. */
+	[WBINVD] = { "wbinvd", exit_nothing, { 2, { 0x0f, 0x09 }, .any = 1 } },
 	[MONITOR] = { "monitor", exit_undefined },
 	[MWAIT] = { "mwait", exit_undefined },
 	[XSETBV] = { "xsetbv", mica_exit_xsetbv, { 3, { 0x0f, 0x01, 0xd1 } } },

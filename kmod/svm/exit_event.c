@@ -4,16 +4,34 @@
 
 #include "debug.h"
 
+#define DR_BD	BIT(13)		/* APM volume 2, "DR6" */
+#define DR_BT	BIT(15)
+
 /* "Exception Intercepts": DR6 in the VMCB is what the handler would find.  It is the guest's for
  * the time of this exception only; and it was in the CPU, which does not clear it for the host. */
 enum mica_next svm_exit_debug(struct mica_vcpu *vcpu)
 {
-	u64 bits = svm_save(vcpu)->dr6;
+	struct svm_vcpu *svm = to_svm(vcpu);
+	u64 bits = svm_save(vcpu)->dr6 & (DR_TRAP_BITS | DR_STEP | DR_BD | DR_BT);
 
+	/* We have asked for the exit behind an IRET; the guest's TF is what that has popped. */
+	if (svm->stepping && (bits & DR_STEP)) {
+		svm->stepping = false;
+		bits &= ~(u64)DR_STEP;
+	}
 	svm_save(vcpu)->dr6 = DR6_RESERVED;
-	svm_dirty(to_svm(vcpu), SVM_CLEAN_DRX);
+	svm_dirty(svm, SVM_CLEAN_DRX);
 	set_debugreg(DR6_RESERVED, 6);
-	mica_queue_debug(vcpu, bits);
+	if (bits)
+		mica_queue_debug(vcpu, bits);
+	return MICA_NEXT_ENTER;
+}
+
+/* INT1 is a trap that leaves DR6 alone. */
+enum mica_next svm_exit_icebp(struct mica_vcpu *vcpu)
+{
+	svm_advance(vcpu);
+	mica_queue_debug(vcpu, 0);
 	return MICA_NEXT_ENTER;
 }
 
@@ -38,5 +56,7 @@ enum mica_next svm_exit_iret(struct mica_vcpu *vcpu)
 	svm->iret_rip = svm_save(vcpu)->rip;
 	svm->iret_rsp = svm_save(vcpu)->rsp;
 	svm_set_intercept(svm, INTERCEPT_IRET, false);
+	/* If another one waits it wants to be next: see svm_want_nmi_window(). */
+	mica_vcpu_request(vcpu, MICA_REQ_EVENT);
 	return MICA_NEXT_ENTER;
 }

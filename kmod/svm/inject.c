@@ -72,10 +72,26 @@ void svm_save_vectoring(struct mica_vcpu *vcpu)
 
 /* ------------------------------------------------------------ NMIs */
 
+/* While the IRET has not run, TF is where it was put. */
+static void stop_stepping(struct svm_vcpu *svm)
+{
+	if (svm->stepping && svm->vmcb->save.rip == svm->iret_rip)
+		svm->vmcb->save.rflags &= ~(u64)X86_EFLAGS_TF;
+	svm->stepping = false;
+}
+
+u64 svm_get_rflags(const struct mica_vcpu *vcpu)
+{
+	u64 rflags = svm_save(vcpu)->rflags;
+
+	return to_svm(vcpu)->stepping ? rflags & ~(u64)X86_EFLAGS_TF : rflags;
+}
+
 void svm_set_nmi_blocked(struct svm_vcpu *svm, bool blocked)
 {
 	svm->nmi_blocked = blocked;
 	svm->iret = false;
+	stop_stepping(svm);
 	svm_set_intercept(svm, INTERCEPT_IRET, blocked);
 }
 
@@ -124,10 +140,19 @@ void svm_want_interrupt_window(struct mica_vcpu *vcpu, bool want)
 	svm_set_intercept(to_svm(vcpu), INTERCEPT_VINTR, want);
 }
 
-/* The IRET exits while NMIs are blocked; the next exit after it finds that it has run.  There
- * is none at the end of an interrupt shadow, but the next one is not far. */
+/*
+ * NMIs that are blocked are so until an IRET has run: that exits before, and is then stepped
+ * over with TF, which it pops as it was.  (Should it fault, the handler sees TF set in what it
+ * finds on its stack.)  Nothing exits at the end of an interrupt shadow, but what does is not far.
+ */
 void svm_want_nmi_window(struct mica_vcpu *vcpu, bool want)
 {
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	if (!want || !svm->iret || svm->stepping || (svm_save(vcpu)->rflags & X86_EFLAGS_TF))
+		return;
+	svm->stepping = true;
+	svm_save(vcpu)->rflags |= X86_EFLAGS_TF;
 }
 
 void svm_set_tpr_threshold(struct mica_vcpu *vcpu, u32 priority_class)

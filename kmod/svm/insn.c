@@ -139,8 +139,8 @@ static unsigned int understand(struct mica_vcpu *vcpu, const struct insn *insn,
 		rex = insn->bytes[at++];
 	if (at + opcode->length + opcode->modrm > insn->count)
 		return 0;
-	for (i = 0; i < opcode->length; i++)
-		if (insn->bytes[at++] != opcode->bytes[i])
+	for (i = 0; i < opcode->length; i++, at++)
+		if ((insn->bytes[at] ^ opcode->bytes[i]) & ~(i + 1 < opcode->length ? 0 : opcode->any))
 			return 0;
 	if (opcode->modrm)
 		to_svm(vcpu)->gpr = (insn->bytes[at++] & 7) | (rex & 1) << 3;

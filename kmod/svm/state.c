@@ -140,16 +140,16 @@ static void get_gprs(struct mica_vcpu *vcpu, struct mica_vcpu_state *state)
 {
 	state->gprs.rsp = svm_save(vcpu)->rsp;
 	state->gprs.rip = svm_save(vcpu)->rip;
-	state->gprs.rflags = svm_save(vcpu)->rflags;
+	state->gprs.rflags = svm_get_rflags(vcpu);
 }
 
 /* Elsewhere now, so an IRET that was about to run is not any more. */
 static void set_gprs(struct mica_vcpu *vcpu, const struct mica_vcpu_state *state)
 {
+	svm_set_nmi_blocked(to_svm(vcpu), to_svm(vcpu)->nmi_blocked);
 	svm_save(vcpu)->rsp = state->gprs.rsp;
 	svm_save(vcpu)->rip = state->gprs.rip;
 	svm_save(vcpu)->rflags = state->gprs.rflags;
-	svm_set_nmi_blocked(to_svm(vcpu), to_svm(vcpu)->nmi_blocked);
 }
 
 static void get_crs(struct mica_vcpu *vcpu, struct mica_vcpu_state *state)

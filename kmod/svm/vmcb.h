@@ -28,6 +28,7 @@ struct svm_caps {
 	bool rdtscp, invpcid;		/* can be intercepted */
 	bool tsc_aux;			/* the CPU has TSC_AUX */
 	bool spec_ctrl;			/* the CPU has IA32_SPEC_CTRL */
+	bool blind_to_xsetbv;		/* QEMU: the intercept of XSETBV does nothing */
 };
 
 extern struct svm_caps svm_caps;
@@ -75,6 +76,7 @@ struct svm_vcpu {
 	/* From an NMI until the IRET that ends it; an IRET exits before it has run. */
 	bool nmi_blocked;
 	bool iret;
+	bool stepping;			/* ... and RFLAGS.TF is ours, for the exit right after it */
 	u64 iret_rip, iret_rsp;
 
 	enum svm_slow slow;
@@ -174,6 +176,7 @@ bool svm_set_deadline(struct mica_vcpu *vcpu, u64 deadline);
 struct svm_opcode {
 	u8 length;			/* 0: the exit needs none */
 	u8 bytes[3];
+	u8 any;				/* bits of the last byte that do not matter */
 	bool modrm;			/* a ModRM byte follows, which names registers only */
 };
 
@@ -205,6 +208,7 @@ enum mica_next svm_exit_cr_write(struct mica_vcpu *vcpu);
 enum mica_next svm_exit_cr_read(struct mica_vcpu *vcpu);
 enum mica_next svm_exit_dr(struct mica_vcpu *vcpu);
 enum mica_next svm_exit_debug(struct mica_vcpu *vcpu);
+enum mica_next svm_exit_icebp(struct mica_vcpu *vcpu);
 enum mica_next svm_exit_alignment(struct mica_vcpu *vcpu);
 enum mica_next svm_exit_machine_check(struct mica_vcpu *vcpu);
 enum mica_next svm_exit_iret(struct mica_vcpu *vcpu);
@@ -218,6 +222,8 @@ void svm_take_back_injection(struct mica_vcpu *vcpu);
 /* [I] After an exit in the middle of an event's delivery. */
 void svm_save_vectoring(struct mica_vcpu *vcpu);
 void svm_set_nmi_blocked(struct svm_vcpu *svm, bool blocked);
+/* RFLAGS as the guest has them. */
+u64 svm_get_rflags(const struct mica_vcpu *vcpu);
 /* [I] An IRET that ends an NMI was seen; has it run by now? */
 void svm_look_for_iret(struct mica_vcpu *vcpu);
 bool svm_interrupt_allowed(struct mica_vcpu *vcpu);

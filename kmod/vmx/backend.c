@@ -9,6 +9,14 @@ static bool vmx_ident(void)
 	       boot_cpu_data.x86_vendor == X86_VENDOR_ZHAOXIN;
 }
 
+/* Instructions that "enable ..." controls would allow, on a CPU that has no such control. */
+static u32 lacking_instructions(void)
+{
+	return (vmx_caps.cpu2 & SECONDARY_EXEC_ENABLE_RDTSCP ? 0 : MICA_LACKS_RDTSCP) |
+	       (vmx_caps.cpu2 & SECONDARY_EXEC_ENABLE_INVPCID ? 0 : MICA_LACKS_INVPCID) |
+	       (vmx_caps.cpu2 & MICA_SECONDARY_EXEC_XSAVES ? 0 : MICA_LACKS_XSAVES);
+}
+
 static int vmx_setup(void)
 {
 	int error = vmx_find_capabilities();
@@ -22,8 +30,9 @@ static int vmx_setup(void)
 		return error;
 	}
 	vmx_setup_ept();
+	mica_backend_vmx.lacks = lacking_instructions();
 	mica_backend_vmx.caps |= MICA_CAP_X2APIC;
-	if (vmx_caps.apic_regs)
+	if (vmx_caps.apic_page && vmx_caps.apic_regs)
 		mica_backend_vmx.caps |= MICA_CAP_APIC_REGS;
 	return 0;
 }

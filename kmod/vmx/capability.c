@@ -59,7 +59,7 @@ static const struct ctl {
 	{ CPU2, ONE, SECONDARY_EXEC_ENABLE_EPT, "enable EPT" },
 	{ CPU2, ZERO, SECONDARY_EXEC_DESC, "descriptor-table exiting" },
 	{ CPU2, OPTIONAL, SECONDARY_EXEC_ENABLE_RDTSCP, "enable RDTSCP" },
-	{ CPU2, ZERO, SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE, "virtualize x2APIC mode" },
+	{ CPU2, OPTIONAL, SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE, "virtualize x2APIC mode" },
 	{ CPU2, OPTIONAL, SECONDARY_EXEC_ENABLE_VPID, "enable VPID" },
 	{ CPU2, ONE, SECONDARY_EXEC_WBINVD_EXITING, "WBINVD exiting" },
 	{ CPU2, ONE, SECONDARY_EXEC_UNRESTRICTED_GUEST, "unrestricted guest" },
@@ -201,11 +201,9 @@ static void find_others(u64 basic)
 	vmx_caps.cr0_fixed = fixed & ~(u64)(X86_CR0_PE | X86_CR0_PG);
 	rdmsrl(MSR_IA32_VMX_CR4_FIXED0, vmx_caps.cr4_fixed);
 	vmx_caps.apic_page = vmx_caps.cpu2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
-	vmx_caps.apic_regs = vmx_caps.apic_page &&
-			     (vmx_caps.cpu2 & SECONDARY_EXEC_APIC_REGISTER_VIRT);
-	/* These two follow the mode of each vCPU's APIC. */
-	vmx_caps.cpu2 &= ~(u32)(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |
-				SECONDARY_EXEC_APIC_REGISTER_VIRT);
+	vmx_caps.apic_regs = vmx_caps.cpu2 & SECONDARY_EXEC_APIC_REGISTER_VIRT;
+	vmx_caps.x2apic = vmx_caps.cpu2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
+	vmx_caps.cpu2 &= ~VMX_APIC_CONTROLS;
 	vmx_caps.tsc_aux = boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID);
 	vmx_caps.spec_ctrl = boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL);
 	vmx_caps.l1d_flush = wants_l1d_flush();

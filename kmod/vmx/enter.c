@@ -59,6 +59,10 @@ static enum mica_next do_pending(struct mica_vcpu *vcpu)
 	enum mica_next next = MICA_NEXT_ENTER;
 	u32 pending = vmx->pending;
 
+	if (pending & VMX_PENDING_APIC_PAGE) {
+		vmx->slow = VMX_SLOW_APIC_PAGE;
+		return MICA_NEXT_SLOW;
+	}
 	if (pending & VMX_PENDING_PDPTES)
 		next = load_pdptes(vcpu);
 	if (next == MICA_NEXT_ENTER && (pending & VMX_PENDING_CHECK))
@@ -149,12 +153,21 @@ static enum mica_next read_pdptes(struct mica_vcpu *vcpu)
 	return MICA_NEXT_ENTER;
 }
 
+static enum mica_next drop_apic_page(struct mica_vcpu *vcpu)
+{
+	to_vmx(vcpu)->pending &= ~VMX_PENDING_APIC_PAGE;
+	mica_memory_drop_apic_page(vcpu->vm);
+	return MICA_NEXT_ENTER;
+}
+
 enum mica_next vmx_handle(struct mica_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
 	if (vmx->slow == VMX_SLOW_PDPTES)
 		return read_pdptes(vcpu);
+	if (vmx->slow == VMX_SLOW_APIC_PAGE)
+		return drop_apic_page(vcpu);
 	return mica_exit_s2_fault(vcpu, vmx->fault.gpa, vmx->fault.gva, vmx->fault.access,
 				  vmx->fault.flags);
 }

@@ -20,6 +20,11 @@ extern struct mica_backend mica_backend_vmx;
 #define MICA_SECONDARY_EXEC_XSAVES	VMCS_CONTROL_BIT(XSAVES)
 #define MICA_CR4_FRED			BIT_ULL(32)
 
+/* Secondary controls that follow the mode of each vCPU's APIC. */
+#define VMX_APIC_CONTROLS	((u32)(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | \
+				       SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
+				       SECONDARY_EXEC_APIC_REGISTER_VIRT))
+
 /* ------------------------------------------------------------ the machine */
 
 /* What setup() found and decided; constant afterwards. */
@@ -35,6 +40,7 @@ struct vmx_caps {
 	bool vpid;
 	bool apic_page;			/* "virtualize APIC accesses" */
 	bool apic_regs;			/* "APIC-register virtualization" */
+	bool x2apic;			/* "virtualize x2APIC mode" */
 	bool tsc_aux;			/* the CPU has IA32_TSC_AUX */
 	bool spec_ctrl;			/* the CPU has IA32_SPEC_CTRL */
 	bool l1d_flush;			/* before a series of entries */
@@ -70,9 +76,10 @@ struct vmx_vm {
 #define VMX_PENDING_FLUSH_VPID	BIT(3)
 #define VMX_PENDING_FLUSH_EPT	BIT(4)
 #define VMX_PENDING_CHECK	BIT(5)	/* debug builds: user space has set the state */
+#define VMX_PENDING_APIC_PAGE	BIT(6)	/* the APIC's page must not be seen any more */
 
 /* Why handle() was asked for. */
-enum vmx_slow { VMX_SLOW_NONE, VMX_SLOW_EPT, VMX_SLOW_PDPTES };
+enum vmx_slow { VMX_SLOW_NONE, VMX_SLOW_EPT, VMX_SLOW_PDPTES, VMX_SLOW_APIC_PAGE };
 
 struct vmx_vcpu {
 	struct vmx_entry entry;		/* what entry.S needs */

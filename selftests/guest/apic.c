@@ -9,11 +9,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "apic_code.h"
 #include "guest.h"
 
-#define ENABLE	"mov $0xfee00000, %edi\n movl $0x1ff, 0xf0(%rdi)\n"
-#define X2	"mov $0x1b, %ecx\n rdmsr\n or $0xc00, %eax\n wrmsr\n" \
-		"mov $0x80f, %ecx\n mov $0x1ff, %eax\n xor %edx, %edx\n wrmsr\n"
 /* The handler counts in R15 and ends the interrupt. */
 #define HANDLER	".balign 256\n inc %r15\n movl $0, 0xb0(%rdi)\n iretq"
 #define HANDLER_X2 ".balign 256\n inc %r15\n mov $0x80b, %ecx\n xor %eax, %eax\n xor %edx, %edx\n" \

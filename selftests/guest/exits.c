@@ -299,10 +299,10 @@ static void failed_entry(void)
 	guest_init(&g);
 	guest_load(&g, G_LONG, hlt_code, hlt_code_end);
 	guest_get(&g, &state);
-	state.segs.tr.attr = 0x89;	/* an available TSS: the manuals want a busy one */
+	state.segs.cs.attr |= 0x6000;	/* 64-bit code of 32 bits: both manuals refuse it */
 	guest_set(&g, MICA_STATE_SEGS, &state);
 	check_equal(guest_run(&g), MICA_EXIT_FAIL_ENTRY);
-	check(strstr(g.run->fail.name, "TR") != NULL, "the field is called \"%s\"", g.run->fail.name);
+	check(strstr(g.run->fail.name, "CS") != NULL, "the field is called \"%s\"", g.run->fail.name);
 	guest_destroy(&g);
 }
 

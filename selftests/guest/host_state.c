@@ -83,7 +83,7 @@ static void refused_entry(void)
 	guest_init_flags(&g, MICA_VM_CHECK_HOST);
 	guest_load(&g, G_LONG, crash, crash_end);
 	guest_get(&g, &state);
-	state.segs.tr.attr = 0x89;
+	state.segs.cs.attr |= 0x6000;
 	guest_set(&g, MICA_STATE_SEGS, &state);
 	check_equal(guest_run(&g), MICA_EXIT_FAIL_ENTRY);
 	guest_destroy(&g);

@@ -303,7 +303,7 @@ static void state_round_trip(void)
 	before.msrs.star = 0x0023001000000000;
 	before.msrs.sfmask = 0x47700;
 	before.segs.fs.base = 0x7f0000001000;
-	before.events.interrupt_shadow = MICA_SHADOW_MOV_SS;
+	before.events.interrupt_shadow = MICA_SHADOW_STI;
 	guest_set(&g, MICA_STATE_ALL, &before);
 	guest_get(&g, &after);
 	after.msrs.tsc = before.msrs.tsc;

@@ -10,6 +10,7 @@ extern TESTS(exit_tests);
 extern TESTS(memory_tests);
 extern TESTS(event_tests);
 extern TESTS(apic_tests);
+extern TESTS(apic_x2_tests);
 extern TESTS(ioctl_tests);
 extern TESTS(host_state_tests);
 extern TESTS(stats_tests);
@@ -20,6 +21,7 @@ static const struct test *const tables[] = {
 	memory_tests,
 	event_tests,
 	apic_tests,
+	apic_x2_tests,
 	ioctl_tests,
 	host_state_tests,
 	stats_tests,

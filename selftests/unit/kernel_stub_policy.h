@@ -89,6 +89,7 @@ void wrmsrl(u32 index, u64 value);
 #define MSR_IA32_MISC_ENABLE_FAST_STRING	BIT_ULL(0)
 #define MSR_IA32_MISC_ENABLE_BTS_UNAVAIL	BIT_ULL(11)
 #define MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL	BIT_ULL(12)
+#define DEBUGCTLMSR_LBR			(1ul << 0)
 #define DEBUGCTLMSR_BTF			(1ul << 1)
 
 #define EFER_SCE			(1 << 0)

@@ -12,7 +12,7 @@
 
 #define BOOT_FILE_MAX	(1ull << 30)	/* bytes */
 
-/* Anything that can be read: files, pipes, devices.  BOOT_ERROR_FILE: it cannot be read or
+/* Files and pipes; no devices, which have no end.  BOOT_ERROR_FILE: it cannot be read or
  * is empty; BOOT_ERROR_SPACE: it is longer than BOOT_FILE_MAX.  The message starts with
  * the path.  The caller owns the bytes. */
 GBytes *boot_file_read(const char *path, GError **error);

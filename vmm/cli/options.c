@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "options.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "../error.h"
@@ -29,6 +30,8 @@ static gboolean cli_parse_one(const struct cli_option *options, size_t count, in
 		return error_set_usage(error, "'%s' is not an option", word);
 	length = strcspn(word + 2, "=");
 	option = cli_find(options, count, word + 2, length);
+	if (!option && length == strlen("help") && g_str_has_prefix(word, "--help"))
+		return error_set_usage(error, "option '--help' takes no value");
 	if (!option)
 		return error_set_usage(error, "unknown option '%.*s'", (int)length + 2, word);
 	if (word[2 + length] == '=')
@@ -82,45 +85,41 @@ gboolean cli_wants_help(int argc, char **argv)
 	return FALSE;
 }
 
-/* The digits at *text, which then points behind them.  FALSE: none, or they do not fit. */
-static gboolean cli_parse_digits(const char **text, uint64_t *number)
+enum cli_digits { DIGITS_GOOD, DIGITS_NONE, DIGITS_TOO_MANY };
+
+/* The digits at *text, which then points behind them. */
+static enum cli_digits cli_parse_digits(const char **text, uint64_t *number)
 {
 	const char *at = *text;
+	bool fits = true;
 
 	*number = 0;
-	while (g_ascii_isdigit(*at)) {
-		if (__builtin_mul_overflow(*number, 10, number) ||
-		    __builtin_add_overflow(*number, *at - '0', number))
-			return FALSE;
-		at++;
-	}
+	for (; g_ascii_isdigit(*at); at++)
+		fits = fits && !__builtin_mul_overflow(*number, 10, number) &&
+		       !__builtin_add_overflow(*number, *at - '0', number);
 	if (at == *text)
-		return FALSE;
+		return DIGITS_NONE;
 	*text = at;
-	return TRUE;
+	return fits ? DIGITS_GOOD : DIGITS_TOO_MANY;
 }
 
 gboolean cli_parse_size(const char *text, uint64_t *bytes, GError **error)
 {
 	static const char units[] = "KMGT";
-	const char *at = text, *unit;
-	uint64_t number;
+	const char *at = text, *unit = NULL;
+	enum cli_digits digits;
+	uint64_t number, factor;
 
-	if (!cli_parse_digits(&at, &number))
-		goto wrong;
-	if (*at) {
+	digits = cli_parse_digits(&at, &number);
+	if (*at)
 		unit = strchr(units, g_ascii_toupper(*at));
-		if (!unit || at[1])
-			goto wrong;
-		if (__builtin_mul_overflow(number, 1024ull << (10 * (unit - units)), &number))
-			return error_set_usage(error, "'%s' is too large", text);
-	}
-	*bytes = number;
+	if (digits == DIGITS_NONE || (*at && (!unit || at[1])))
+		return error_set_usage(error, "'%s' is not a size: digits and K, M, G or T, as in "
+				       "512M", text);
+	factor = unit ? 1024ull << (10 * (unit - units)) : 1;
+	if (digits == DIGITS_TOO_MANY || __builtin_mul_overflow(number, factor, bytes))
+		return error_set_usage(error, "'%s' is too large", text);
 	return TRUE;
-
-wrong:
-	return error_set_usage(error, "'%s' is not a size: digits and K, M, G or T, as in 512M",
-			       text);
 }
 
 gboolean cli_parse_number(const char *text, unsigned int low, unsigned int high,
@@ -129,7 +128,7 @@ gboolean cli_parse_number(const char *text, unsigned int low, unsigned int high,
 	const char *at = text;
 	uint64_t value;
 
-	if (!cli_parse_digits(&at, &value) || *at || value < low || value > high)
+	if (cli_parse_digits(&at, &value) != DIGITS_GOOD || *at || value < low || value > high)
 		return error_set_usage(error, "'%s' is not a number from %u to %u", text, low,
 				       high);
 	*number = value;

@@ -64,10 +64,14 @@ static gboolean take_memory(void *target, const char *value, GError **error)
 
 	if (!cli_parse_size(value, &config->memory, error))
 		return FALSE;
+	if (!config->memory)
+		return error_set_usage(error, "a guest needs memory: 2M or more");
 	if (config->memory < MEMORY_UNIT && g_ascii_isdigit(value[strlen(value) - 1]))
 		return error_set_usage(error, "'%s' is a number of bytes: %sM for MiB", value,
 				       value);
-	if (config->memory < MEMORY_UNIT || config->memory % MEMORY_UNIT)
+	if (config->memory < MEMORY_UNIT)
+		return error_set_usage(error, "'%s' is too little: 2M or more", value);
+	if (config->memory % MEMORY_UNIT)
 		return error_set_usage(error, "'%s' is not a multiple of 2M", value);
 	return TRUE;
 }

@@ -172,6 +172,36 @@ static void test_x2apic_is_not_there_in_xapic_mode(void **state)
 	assert_int_equal(rd(vcpu, APIC_TASKPRI), 0);
 }
 
+/* What a CPU may read from the page is what RDMSR gives; what has a value of its own, or none,
+ * is not offered. */
+static void test_x2apic_reads_from_page(void **state)
+{
+	struct mica_vcpu *vcpu = *state;
+	unsigned int offered = 0;
+	u32 offset;
+	u64 value;
+
+	machine_x2apic();
+	wrmsr(vcpu, APIC_BASE_MSR + (APIC_SPIV >> 4), 0x1ff);
+	wrmsr(vcpu, APIC_BASE_MSR + (APIC_LVT1 >> 4), 0x400);
+	wrmsr(vcpu, APIC_BASE_MSR + (APIC_TMICT >> 4), 0x1000);
+	for (offset = 0; offset < 0x1000; offset += 16) {
+		if (!mica_apic_in_page(offset))
+			continue;
+		offered++;
+		assert_int_equal(mica_apic_msr_read(&vcpu->apic, APIC_BASE_MSR + (offset >> 4),
+						    &value), 0);
+		assert_int_equal(value, *(u64 *)(vcpu->apic.regs + offset));
+	}
+	/* id, version, TPR, LDR, SVR, ESR, six LVT entries, initial count, divide; ISR, TMR, IRR */
+	assert_int_equal(offered, 14 + 3 * 8);
+	assert_false(mica_apic_in_page(APIC_PROCPRI));
+	assert_false(mica_apic_in_page(APIC_TMCCT));
+	assert_false(mica_apic_in_page(APIC_ICR));
+	assert_false(mica_apic_in_page(APIC_EOI));
+	assert_false(mica_apic_in_page(APIC_ID + 4));
+}
+
 static void test_x2apic_rights(void **state)
 {
 	struct mica_vcpu *vcpu = *state;
@@ -447,6 +477,7 @@ int main(void)
 		TEST(test_xapic_reserved, machine_setup),
 		TEST(test_lvt_timer_without_deadline, machine_setup),
 		TEST(test_x2apic_is_not_there_in_xapic_mode, machine_setup),
+		TEST(test_x2apic_reads_from_page, machine_setup),
 		TEST(test_x2apic_rights, machine_setup),
 		TEST(test_x2apic_reserved_bits, machine_setup),
 		TEST(test_x2apic_icr_is_64_bits, machine_setup),

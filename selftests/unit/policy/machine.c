@@ -263,8 +263,6 @@ static u64 *backend_msr(u32 index)
 	switch (index) {
 	case 0x174 ... 0x176:
 		return &machine.sysenter[index - 0x174];
-	case 0x1d9:
-		return machine.lacks_debugctl ? NULL : &machine.debugctl;
 	case 0x277:
 		return &machine.pat;
 	case 0xc0000080:

@@ -25,8 +25,8 @@ struct machine {
 	bool tsc_unstable, no_memory, need_fpu_load;
 	unsigned int allocations, fpu_loads;
 	/* The backend, with what it keeps of the guest. */
-	u64 cr0, cr4, efer, pat, sysenter[3], syscall[8], debugctl, spec_ctrl;
-	bool keeps_spec_ctrl, lacks_debugctl;
+	u64 cr0, cr4, efer, pat, sysenter[3], syscall[8], spec_ctrl;
+	bool keeps_spec_ctrl;
 	unsigned int advances, tsc_offset_changes, tsc_changes, faults;
 	u32 fault_vector, fault_error;
 	/* Last accesses of the APIC's MSRs. */

@@ -381,13 +381,11 @@ static void test_others(void **state)
 	assert_int_equal(set(0x17a, 7), 0);
 	assert_int_equal(get(0x17a), 7);
 	assert_int_equal(set(0x17a, 8), -EINVAL);
-	assert_int_equal(set(DEBUGCTL, 2), 0);
-	assert_int_equal(get(DEBUGCTL), 2);
-	assert_int_equal(set(DEBUGCTL, 1), -EINVAL);
-	machine.lacks_debugctl = true;
-	assert_int_equal(get(DEBUGCTL), 0);
 	assert_int_equal(set(DEBUGCTL, 0), 0);
-	assert_int_equal(set(DEBUGCTL, 2), -EINVAL);
+	assert_int_equal(set(DEBUGCTL, 3), 0);
+	assert_int_equal(get(DEBUGCTL), 0);
+	assert_int_equal(set(DEBUGCTL, 4), -EINVAL);
+	assert_int_equal(set(DEBUGCTL, BIT(14)), -EINVAL);
 	assert_int_equal(set(XSS, 0x800), -EINVAL);
 	assert_int_equal(set(APIC_BASE, 0xfee00d00), 0);
 	assert_int_equal(get(APIC_BASE), 0xfee00d00);

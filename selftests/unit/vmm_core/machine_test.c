@@ -2,6 +2,7 @@
 #include "machine_test.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -27,6 +28,8 @@ gboolean boot_load(const struct boot_config *config, struct guest_memory *memory
 		   struct boot_result *result, GError **error)
 {
 	(void)config;
+	if (current->boot_signal)
+		raise(current->boot_signal);
 	if (current->boot_fails)
 		g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "no kernel");
 	flat_state(&result->state);

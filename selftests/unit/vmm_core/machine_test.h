@@ -32,6 +32,7 @@ struct fixture {
 	const char *code;		/* what is put at CODE, and its length */
 	size_t code_length;
 	gboolean boot_fails;
+	int boot_signal;		/* comes while the kernel is loaded; 0: none */
 };
 
 #define MACHINE_TEST(test) \

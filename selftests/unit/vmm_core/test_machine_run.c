@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* A console whose reader decides when it reads: a FIFO that holds next to nothing. */
@@ -227,9 +228,47 @@ static void test_no_kernel(void **state)
 	struct fixture *fixture = *state;
 	GError *error = NULL;
 
+	assert_true(g_file_set_contents(fixture->path, "precious", -1, NULL));
 	fixture->boot_fails = TRUE;
 	assert_null(machine_new(&fixture->config, &error));
 	assert_error_says(&error, "no kernel");
+	assert_console(fixture, "precious");
+}
+
+/* What ended a process that makes the machine; `number` is sent to it, unless it is 0, when a
+ * message has come. */
+static int die_making(struct fixture *fixture, int number)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	if (!pid) {
+		alarm(60);
+		machine_new(&fixture->config, NULL);
+		_exit(0);
+	}
+	while (number && !lseek(fixture->messages, 0, SEEK_END))
+		sched_yield();
+	if (number)
+		kill(pid, number);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+/* A pipe may stay without a writer, or a reader, for ever. */
+static void test_signal_while_waiting(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->boot_signal = SIGTERM;
+	assert_int_equal(die_making(fixture, 0), SIGTERM);
+	fixture->boot_signal = 0;
+	assert_int_equal(die_making(fixture, 0), 0);
+
+	assert_int_equal(unlink(fixture->path), 0);
+	assert_int_equal(mkfifo(fixture->path, 0600), 0);
+	assert_int_equal(die_making(fixture, SIGINT), SIGINT);
+	assert_message(fixture, "is a pipe: waiting for somebody to read it");
 }
 
 static void assert_not_made(struct fixture *fixture, const char *message)
@@ -254,7 +293,7 @@ static void test_refusals(void **state)
 	fixture->config.cpus = 1;
 
 	fixture->config.memory = 1ull << 40;
-	assert_not_made(fixture, "(40 bits)");
+	assert_not_made(fixture, "(40 bits): at most 1023G");
 	/* The hole below 4 GiB is in the way, too. */
 	fixture->config.memory = (1ull << 40) - (512ull << 20);
 	assert_not_made(fixture, "(40 bits)");
@@ -277,6 +316,7 @@ int main(void)
 		MACHINE_TEST(test_ignored_signal),
 		MACHINE_TEST(test_half_made),
 		MACHINE_TEST(test_no_kernel),
+		MACHINE_TEST(test_signal_while_waiting),
 		MACHINE_TEST(test_refusals),
 	};
 
