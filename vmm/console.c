@@ -207,7 +207,7 @@ static gboolean console_open_stdio(struct console *console)
 
 static gboolean console_open_file(struct console *console, const char *path, GError **error)
 {
-	const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY;
+	const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY;
 	struct stat st;
 
 	console->output_fd = open(path, flags | O_NONBLOCK, 0666);
@@ -359,6 +359,16 @@ const char *console_pty_path(const struct console *console)
 static void console_look_again(uv_timer_t *timer)
 {
 	console_start(timer->data);
+}
+
+/* Of a pipe or a device there is nothing to empty. */
+void console_empty_file(struct console *console)
+{
+	struct stat st;
+
+	if (console->output_fd >= 0 && !fstat(console->output_fd, &st) && S_ISREG(st.st_mode) &&
+	    ftruncate(console->output_fd, 0) < 0)
+		message("cannot empty the console's file: %s", strerror(errno));
 }
 
 void console_start(struct console *console)

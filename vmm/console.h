@@ -50,6 +50,9 @@ struct console_guest {
 struct console *console_new(struct uv_loop_s *loop, const struct console_config *config,
 			    const struct console_guest *guest, GError **error);
 
+/* The guest is about to run: what it prints replaces what the console's file held. */
+void console_empty_file(struct console *console);
+
 /* Gives the terminal its modes back.  Output that was not drained is thrown away.  The
  * loop must run once more to close what the console holds. */
 void console_free(struct console *console);

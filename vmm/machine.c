@@ -263,22 +263,20 @@ static gboolean machine_load(struct machine *machine, GError **error)
 }
 
 /*
- * The vCPUs come before the chips, which drive their pins.  The console comes when the kernel
- * is loaded: a file is not emptied for a guest that cannot start.  Signals come after both: a
- * pipe may let us wait until somebody opens or fills it, and meanwhile they end us as they
- * end any program.
+ * The vCPUs come before the chips, which drive their pins; the kernel after the devices, which
+ * the tables for it describe.  Signals come after the console and the kernel: a pipe may let us
+ * wait until somebody opens or fills it, and meanwhile they end us as they end any program.
  */
 static gboolean machine_init(struct machine *machine, GError **error)
 {
 	if (!machine_add_loop(machine, error) || !machine_add_vm(machine, error) ||
 	    !machine_add_buses(machine, error) || !machine_add_vcpus(machine, error) ||
-	    !machine_load(machine, error) || !machine_add_console(machine, error) ||
-	    !machine_add_signals(machine, error))
+	    !machine_add_console(machine, error))
 		return FALSE;
 	pthread_mutex_lock(&machine->lock);
 	machine_add_devices(machine);
 	pthread_mutex_unlock(&machine->lock);
-	return TRUE;
+	return machine_load(machine, error) && machine_add_signals(machine, error);
 }
 
 struct machine *machine_new(const struct machine_config *config, GError **error)
@@ -326,6 +324,7 @@ static void machine_print_stats(const struct machine *machine)
 
 enum machine_end machine_run(struct machine *machine, uint32_t *value)
 {
+	console_empty_file(machine->console);
 	console_start(machine->console);
 	machine_start(machine);
 	uv_run(&machine->loop, UV_RUN_DEFAULT);

@@ -28,8 +28,12 @@ static int access_apic(struct guest *g, uint64_t gpa, unsigned int size, bool wr
 		return -EFAULT;
 	if (write)
 		access.value = *value;
-	if (ioctl(g->vcpu, MICA_VCPU_APIC_ACCESS, &access))
-		return -errno;
+	/* Outside xAPIC mode the page is a hole. */
+	if (ioctl(g->vcpu, MICA_VCPU_APIC_ACCESS, &access)) {
+		if (errno != ENXIO)
+			return -errno;
+		access.value = ~0u;
+	}
 	if (!write)
 		*value = access.value;
 	return 0;
