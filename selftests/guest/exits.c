@@ -244,11 +244,12 @@ static void exit_cache_and_tlb(void)
 	guest_destroy(&g);
 }
 
-/* Instructions of virtualization do not exist for a guest; each is three bytes long. */
+/* Instructions of virtualization do not exist for a guest; each is three bytes long.  RAX is 0:
+ * those that take an address complain of a bad one first. */
 GUEST_CODE(virtualization_code, ".code64",
 	"vmcall\n vmlaunch\n vmresume\n vmxoff\n vmrun\n vmmcall\n vmload\n vmsave\n stgi\n clgi\n"
 	"skinit\n invlpga\n" DONE
-	".balign 64\n mov (%rsp), %rax\n" REPORT "addq $3, (%rsp)\n iretq");
+	".balign 64\n mov (%rsp), %rax\n" REPORT "addq $3, (%rsp)\n xor %eax, %eax\n iretq");
 
 static void exit_virtualization_instructions(void)
 {
