@@ -259,7 +259,7 @@ static gboolean machine_init(struct machine *machine, GError **error)
 	pthread_mutex_lock(&machine->lock);
 	machine_add_devices(machine);
 	pthread_mutex_unlock(&machine->lock);
-	return machine_load(machine, error);
+	return machine_bind_nobody(machine, error) && machine_load(machine, error);
 }
 
 struct machine *machine_new(const struct machine_config *config, GError **error)
