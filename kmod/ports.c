@@ -71,36 +71,35 @@ static const struct bound_ports *find(const struct mica_ports *ports, u16 port, 
 }
 
 /*
- * eventfd_signal() takes the eventfd's lock, which everybody takes with interrupts off, and
- * wakes who waits; that never sleeps, nor does it come back here.
+ * A loaded vCPU has preemption off, and a grace period waits for it: no rcu_read_lock().
+ * Signalling takes the eventfd's lock, which everybody takes with interrupts off, and wakes
+ * who waits; that never sleeps, nor does it come back here.
  */
 bool mica_ports_write(struct mica_vcpu *vcpu, u16 port, u8 size, u32 value)
 {
 	const struct bound_ports *range;
 
-	rcu_read_lock();
-	range = find(rcu_dereference(vcpu->vm->ports), port, size, value);
-	if (range && range->eventfd) {
+	range = find(rcu_dereference_sched(vcpu->vm->ports), port, size, value);
+	if (!range)
+		return false;
+	if (range->eventfd) {
 		mica_eventfd_signal(range->eventfd);
 		vcpu->count.port_signals++;
-	} else if (range) {
+	} else {
 		vcpu->count.port_ignored++;
 	}
-	rcu_read_unlock();
-	return range;
+	return true;
 }
 
 bool mica_ports_ignore_read(struct mica_vcpu *vcpu, u16 port, u8 size)
 {
 	const struct bound_ports *range;
-	bool ignored;
 
-	rcu_read_lock();
-	range = find(rcu_dereference(vcpu->vm->ports), port, size, 0);
-	ignored = range && !range->eventfd;
-	rcu_read_unlock();
-	vcpu->count.port_ignored += ignored;
-	return ignored;
+	range = find(rcu_dereference_sched(vcpu->vm->ports), port, size, 0);
+	if (!range || range->eventfd)
+		return false;
+	vcpu->count.port_ignored++;
+	return true;
 }
 
 /* ------------------------------------------------------------ what user space asks for */

@@ -19,9 +19,9 @@ int mica_ports_unbind(struct mica_vm *vm, const struct mica_io_binding *args);
 /* No vCPU can run any more.  Valid on a VM that was never bound. */
 void mica_ports_destroy(struct mica_vm *vm);
 
-/* Any context.  OUT of `size` bytes, value without excess bits.  True: somebody took it. */
+/* [L] (backend.h).  OUT of `size` bytes, value without excess bits.  True: somebody took it. */
 bool mica_ports_write(struct mica_vcpu *vcpu, u16 port, u8 size, u32 value);
-/* Any context.  IN: true if the ports are nobody's. */
+/* [L]  IN: true if the ports are nobody's. */
 bool mica_ports_ignore_read(struct mica_vcpu *vcpu, u16 port, u8 size);
 
 #endif
