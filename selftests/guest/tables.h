@@ -13,6 +13,8 @@ extern TESTS(memory_tests);
 extern TESTS(event_tests);
 extern TESTS(apic_tests);
 extern TESTS(apic_x2_tests);
+extern TESTS(eventfd_tests);
+extern TESTS(eventfd_irq_tests);
 extern TESTS(ioctl_tests);
 extern TESTS(host_state_tests);
 extern TESTS(stats_tests);
@@ -26,6 +28,8 @@ static const struct test *const tables[] = {
 	event_tests,
 	apic_tests,
 	apic_x2_tests,
+	eventfd_tests,
+	eventfd_irq_tests,
 	ioctl_tests,
 	host_state_tests,
 	stats_tests,
