@@ -89,7 +89,9 @@ static long call_locked(const struct ioctl_row *row, struct call *call)
 	long result;
 
 	if (row->needs & NEEDS_VM_LOCK) {
-		mutex_lock(&call->vm->lock);
+		/* It may be held for long: by a copy to memory that user space provides late. */
+		if (mutex_lock_killable(&call->vm->lock))
+			return -EINTR;
 		result = row->handler(call);
 		mutex_unlock(&call->vm->lock);
 		return result;
@@ -359,10 +361,22 @@ static long vm_signal_msi(struct call *call)
 	return mica_apic_deliver(call->vm, NULL, &irq) ? 0 : -ESRCH;
 }
 
+static long vm_track_dirty(struct call *call)
+{
+	return mica_dirty_track(call->vm, call->arg);
+}
+
+static long vm_take_dirty(struct call *call)
+{
+	return mica_dirty_take(call->vm, call->arg);
+}
+
 static const struct ioctl_row vm_ioctls[] = {
 	{ MICA_VM_CREATE_VCPU,	NEEDS_VM_LOCK,	vm_create_vcpu },
 	{ MICA_VM_SET_MEMORY,	NEEDS_VM_LOCK,	vm_set_memory },
 	{ MICA_VM_SIGNAL_MSI,	0,		vm_signal_msi },
+	{ MICA_VM_TRACK_DIRTY,	NEEDS_VM_LOCK,	vm_track_dirty },
+	{ MICA_VM_TAKE_DIRTY,	NEEDS_VM_LOCK,	vm_take_dirty },
 };
 
 static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
