@@ -8,6 +8,7 @@
 extern TESTS(mode_tests);
 extern TESTS(exit_tests);
 extern TESTS(memory_tests);
+extern TESTS(dirty_tests);
 extern TESTS(event_tests);
 extern TESTS(apic_tests);
 extern TESTS(ioctl_tests);
@@ -17,6 +18,7 @@ static const struct test *const tables[] = {
 	mode_tests,
 	exit_tests,
 	memory_tests,
+	dirty_tests,
 	event_tests,
 	apic_tests,
 	ioctl_tests,
