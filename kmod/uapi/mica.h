@@ -361,8 +361,8 @@ struct mica_take_dirty {
 #define MICA_VM_CREATE_VCPU	_IOW(MICA_IOC, 0x20, struct mica_create_vcpu)
 #define MICA_VM_SET_MEMORY	_IOW(MICA_IOC, 0x21, struct mica_memory)
 #define MICA_VM_SIGNAL_MSI	_IOW(MICA_IOC, 0x22, struct mica_msi)
-#define MICA_VM_TRACK_DIRTY	_IOW(MICA_IOC, 0x28, struct mica_track_dirty)
-#define MICA_VM_TAKE_DIRTY	_IOW(MICA_IOC, 0x29, struct mica_take_dirty)
+#define MICA_VM_TRACK_DIRTY	_IOW(MICA_IOC, 0x23, struct mica_track_dirty)
+#define MICA_VM_TAKE_DIRTY	_IOW(MICA_IOC, 0x24, struct mica_take_dirty)
 
 /* ------------------------------------------------------------ vCPU fd */
 

@@ -109,21 +109,21 @@ static bool is_known(char kind, unsigned int nr)
 
 static void unknown(void)
 {
-	static const char kinds[] = { 'd', 'm', 'c' };
 	struct guest g;
-	unsigned int nr, i;
+	unsigned int nr;
+	int fds[3], i;
 	uint64_t arg[8] = { 0 };
 
 	guest_init(&g);
-	for (i = 0; i < sizeof(kinds); i++)
+	fds[0] = g.dev, fds[1] = g.vm, fds[2] = g.vcpu;
+	for (i = 0; i < 3; i++)
 		for (nr = 0; nr < 256; nr++) {
-			int fd = fd_of(&g, kinds[i]);
-			int error = result_of(fd, _IOC(_IOC_WRITE | _IOC_READ, 0xb4, nr, 8), arg);
+			int error = result_of(fds[i], _IOC(_IOC_WRITE | _IOC_READ, 0xb4, nr, 8), arg);
 
 			check(error == ENOTTY, "type 0xb4, number %u: %s", nr, strerror(error));
-			if (is_known(kinds[i], nr))
+			if (is_known("dmc"[i], nr))
 				continue;
-			error = result_of(fd, _IOC(_IOC_WRITE, MICA_IOC, nr, 8), arg);
+			error = result_of(fds[i], _IOC(_IOC_WRITE, MICA_IOC, nr, 8), arg);
 			check(error == ENOTTY, "number %u: %s", nr, strerror(error));
 		}
 	guest_destroy(&g);
