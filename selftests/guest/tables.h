@@ -9,6 +9,7 @@ extern TESTS(mode_tests);
 extern TESTS(exit_tests);
 extern TESTS(memory_tests);
 extern TESTS(dirty_tests);
+extern TESTS(dirty_run_tests);
 extern TESTS(event_tests);
 extern TESTS(apic_tests);
 extern TESTS(ioctl_tests);
@@ -19,6 +20,7 @@ static const struct test *const tables[] = {
 	exit_tests,
 	memory_tests,
 	dirty_tests,
+	dirty_run_tests,
 	event_tests,
 	apic_tests,
 	ioctl_tests,
