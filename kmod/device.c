@@ -91,7 +91,9 @@ static long call_locked(const struct ioctl_row *row, struct call *call)
 	long result;
 
 	if (row->needs & NEEDS_VM_LOCK) {
-		mutex_lock(&call->vm->lock);
+		/* It may be held for long: by a copy to memory that user space provides late. */
+		if (mutex_lock_killable(&call->vm->lock))
+			return -EINTR;
 		result = row->handler(call);
 		mutex_unlock(&call->vm->lock);
 		return result;
@@ -370,6 +372,16 @@ static long vm_unbind_irq(struct call *call)
 	return mica_irqfd_unbind(call->vm, call->arg);
 }
 
+static long vm_track_dirty(struct call *call)
+{
+	return mica_dirty_track(call->vm, call->arg);
+}
+
+static long vm_take_dirty(struct call *call)
+{
+	return mica_dirty_take(call->vm, call->arg);
+}
+
 static const struct ioctl_row vm_ioctls[] = {
 	{ MICA_VM_CREATE_VCPU,	NEEDS_VM_LOCK,	vm_create_vcpu },
 	{ MICA_VM_SET_MEMORY,	NEEDS_VM_LOCK,	vm_set_memory },
@@ -378,6 +390,8 @@ static const struct ioctl_row vm_ioctls[] = {
 	{ MICA_VM_UNBIND_IO,	NEEDS_VM_LOCK,	vm_unbind_io },
 	{ MICA_VM_BIND_IRQ,	NEEDS_VM_LOCK,	vm_bind_irq },
 	{ MICA_VM_UNBIND_IRQ,	NEEDS_VM_LOCK,	vm_unbind_irq },
+	{ MICA_VM_TRACK_DIRTY,	NEEDS_VM_LOCK,	vm_track_dirty },
+	{ MICA_VM_TAKE_DIRTY,	NEEDS_VM_LOCK,	vm_take_dirty },
 };
 
 static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

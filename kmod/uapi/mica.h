@@ -396,6 +396,38 @@ struct mica_irq_binding {
 	__u32 pad;
 };
 
+/*
+ * Dirty tracking of a slot: which of its pages the guest writes, from the start on; all are
+ * clean then.  Writes of others than the guest's vCPUs are not seen: who writes guest memory
+ * through hva, or changes what is mapped there, keeps a bitmap of its own for that.  If two
+ * slots share memory, a write is noted in the slot by which it was made.
+ * EINVAL: slot number, enable; ENOENT: no such slot, or (stop) it is not tracked; EEXIST:
+ * it is tracked already; ENOMEM: also for a slot of more than 8 TiB.
+ * A slot's removal ends its tracking.
+ */
+struct mica_track_dirty {
+	__u32 slot;		/* 0..MICA_MAX_SLOTS-1 */
+	__u32 enable;		/* 1 starts, 0 stops */
+};
+
+/*
+ * Stores a bitmap of pages [first, first + pages) of a slot: bit n of word m is the page
+ * first + 64 * m + n, 4096 bytes each; set: the guest has written it since it was last taken.
+ * These pages are clean afterwards.  What a page contains must be read later than this: a
+ * write until then may be in this bitmap only, one after it is in the next.
+ * EINVAL: slot number, nothing or not all in the slot, first is no multiple of 64, pages is
+ * neither a multiple of 64 nor up to the end of the slot, bitmap is no multiple of 8;
+ * ENOENT: no such slot, or it is not tracked; EFAULT: the bitmap cannot be stored; the pages
+ * stay dirty.
+ */
+struct mica_take_dirty {
+	__u32 slot;
+	__u32 pad;
+	__u64 first;		/* page, counted from the slot's first */
+	__u64 pages;
+	__u64 bitmap;		/* user address of (pages + 63) / 64 words of 64 bits */
+};
+
 /* Returns a vCPU fd.  EEXIST: the id is taken; EINVAL: the id is too large; ENOMEM. */
 #define MICA_VM_CREATE_VCPU	_IOW(MICA_IOC, 0x20, struct mica_create_vcpu)
 #define MICA_VM_SET_MEMORY	_IOW(MICA_IOC, 0x21, struct mica_memory)
@@ -404,6 +436,8 @@ struct mica_irq_binding {
 #define MICA_VM_UNBIND_IO	_IOW(MICA_IOC, 0x29, struct mica_io_binding)
 #define MICA_VM_BIND_IRQ	_IOW(MICA_IOC, 0x2a, struct mica_irq_binding)
 #define MICA_VM_UNBIND_IRQ	_IOW(MICA_IOC, 0x2b, struct mica_irq_binding)
+#define MICA_VM_TRACK_DIRTY	_IOW(MICA_IOC, 0x23, struct mica_track_dirty)
+#define MICA_VM_TAKE_DIRTY	_IOW(MICA_IOC, 0x24, struct mica_take_dirty)
 
 /* ------------------------------------------------------------ vCPU fd */
 
@@ -518,6 +552,8 @@ MICA_OFFSET_IS(mica_io_binding, size, 24);
 MICA_OFFSET_IS(mica_io_binding, fd, 32);
 MICA_SIZE_IS(mica_irq_binding, 24);
 MICA_OFFSET_IS(mica_irq_binding, fd, 16);
+MICA_SIZE_IS(mica_track_dirty, 8);
+MICA_SIZE_IS(mica_take_dirty, 32);
 MICA_SIZE_IS(mica_get_set_state, 736);
 MICA_SIZE_IS(mica_xsave, 8200);
 MICA_SIZE_IS(mica_apic_state, 272);

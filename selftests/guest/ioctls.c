@@ -35,6 +35,7 @@ static const struct {
 	{ MICA_VM_CREATE_VCPU, 'm' }, { MICA_VM_SET_MEMORY, 'm' }, { MICA_VM_SIGNAL_MSI, 'm' },
 	{ MICA_VM_BIND_IO, 'm' }, { MICA_VM_UNBIND_IO, 'm' }, { MICA_VM_BIND_IRQ, 'm' },
 	{ MICA_VM_UNBIND_IRQ, 'm' },
+	{ MICA_VM_TRACK_DIRTY, 'm' }, { MICA_VM_TAKE_DIRTY, 'm' },
 	{ MICA_VCPU_GET_STATE, 'c' }, { MICA_VCPU_SET_STATE, 'c' }, { MICA_VCPU_GET_XSAVE, 'c' },
 	{ MICA_VCPU_SET_XSAVE, 'c' }, { MICA_VCPU_GET_APIC, 'c' }, { MICA_VCPU_SET_APIC, 'c' },
 	{ MICA_VCPU_APIC_ACCESS, 'c' }, { MICA_VCPU_SET_CPUID, 'c' }, { MICA_VCPU_SET_PIN, 'c' },

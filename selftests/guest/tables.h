@@ -10,6 +10,8 @@ extern TESTS(exit_tests);
 extern TESTS(instruction_tests);
 extern TESTS(rare_tests);
 extern TESTS(memory_tests);
+extern TESTS(dirty_tests);
+extern TESTS(dirty_run_tests);
 extern TESTS(event_tests);
 extern TESTS(apic_tests);
 extern TESTS(apic_x2_tests);
@@ -25,6 +27,8 @@ static const struct test *const tables[] = {
 	instruction_tests,
 	rare_tests,
 	memory_tests,
+	dirty_tests,
+	dirty_run_tests,
 	event_tests,
 	apic_tests,
 	apic_x2_tests,
