@@ -107,6 +107,18 @@ static inline void mica_eventfd_signal(struct eventfd_ctx *eventfd)
 #endif
 }
 
+/* SRSO: 6.12 knows CPUs whose hypervisor reduces speculation (MSR_ZEN4_BP_CFG). */
+#define MICA_BP_SPEC_REDUCE	BIT_ULL(4)
+
+static inline bool mica_reduces_speculation(void)
+{
+#ifdef X86_FEATURE_SRSO_BP_SPEC_REDUCE
+	return cpu_feature_enabled(X86_FEATURE_SRSO_BP_SPEC_REDUCE);
+#else
+	return false;
+#endif
+}
+
 /* The host counts second-level tables: SecPageTables of /proc/meminfo. */
 static inline void mica_count_table(void *table, int change)
 {

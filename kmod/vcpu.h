@@ -188,6 +188,8 @@ void mica_queue_exception_error(struct mica_vcpu *vcpu, u8 vector, u32 error);
 /* Decides what to inject and which windows to ask for; [I].  True: user space must answer
  * (MICA_EXIT_EXTINT). */
 bool mica_event_prepare(struct mica_vcpu *vcpu);
+/* What comes with an exception goes to CR2 or DR6 now: it is about to be delivered, or read. */
+void mica_event_apply_payload(struct mica_vcpu *vcpu);
 /* Is there a reason to leave HLT? */
 bool mica_event_wakes(struct mica_vcpu *vcpu);
 
