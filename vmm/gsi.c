@@ -2,9 +2,22 @@
 #include "gsi.h"
 
 #include "chipset/chipset.h"
+#include "pci/map.h"
 
 #define ISA_IRQS	16
 #define PIT_IOAPIC_PIN	2
+
+/* An IRQ of the PIC that several PCI lines share. */
+static void set_shared_irq(struct gsi_router *router, unsigned int line)
+{
+	unsigned int irq = pci_intx_pic_irq(line);
+	int level = 0;
+
+	for (unsigned int i = 0; i < PCI_INTX_LINES; i++)
+		if (pci_intx_pic_irq(i) == irq && (router->levels & 1u << (PCI_INTX_GSI + i)))
+			level = 1;
+	pic_set_irq(router->pic, irq, level);
+}
 
 /* Chips say their level after every access; most of the time it is the old one. */
 static void gsi_set(void *opaque, unsigned int gsi, int level)
@@ -17,6 +30,8 @@ static void gsi_set(void *opaque, unsigned int gsi, int level)
 	router->levels ^= bit;
 	if (gsi < ISA_IRQS && gsi != IRQ_CASCADE)
 		pic_set_irq(router->pic, gsi, level);
+	else if (gsi >= PCI_INTX_GSI && gsi < PCI_INTX_GSI + PCI_INTX_LINES)
+		set_shared_irq(router, gsi - PCI_INTX_GSI);
 	ioapic_set_irq(router->ioapic, gsi == IRQ_PIT ? PIT_IOAPIC_PIN : gsi, level);
 }
 

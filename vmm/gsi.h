@@ -3,7 +3,8 @@
  * The wiring of interrupt lines.  Chips drive global system interrupts 0..23; GSI n is
  * pin n of the IOAPIC and, for n < 16, ISA IRQ n of the PIC pair.  The exception is the
  * PIT's IRQ 0, which is pin 2 of the IOAPIC, as the MADT's interrupt source override says;
- * IRQ 2 is the PIC's own cascade.
+ * IRQ 2 is the PIC's own cascade.  PCI's lines, GSIs 16..19, drive IRQs 10 and 11 of the PIC
+ * too, by turns: kernels use either it or the IOAPIC.
  */
 #ifndef MICA_VMM_GSI_H
 #define MICA_VMM_GSI_H

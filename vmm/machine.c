@@ -12,6 +12,7 @@
 #include "error.h"
 #include "host.h"
 #include "message.h"
+#include "pci/host.h"
 #include "signals.h"
 #include "vcpu.h"
 
@@ -192,6 +193,7 @@ static gboolean machine_add_buses(struct machine *machine, GError **error)
 {
 	machine->ports = bus_new("ports");
 	machine->mmio = bus_new("mmio");
+	machine->config_ports = bus_new("config ports");
 	machine->clock = clock_new(&machine->loop, &machine->lock, error);
 	return machine->clock != NULL;
 }
@@ -229,12 +231,14 @@ static gboolean machine_add_vcpus(struct machine *machine, GError **error)
 static gboolean machine_load(struct machine *machine, GError **error)
 {
 	const struct machine_config *config = machine->config;
+	const struct pci_map pci = pci_host_map(machine->pci);
 	const struct boot_config boot = {
 		.kernel = config->kernel,
 		.command_line = config->command_line,
 		.modules = (const struct boot_module *)(void *)config->modules->data,
 		.module_count = config->modules->len,
 		.cpus = config->cpus,
+		.pci = &pci,
 	};
 	struct boot_result result = { 0 };
 
@@ -340,6 +344,7 @@ void machine_free(struct machine *machine)
 	clock_free(machine->clock);
 	bus_free(machine->ports);
 	bus_free(machine->mmio);
+	bus_free(machine->config_ports);
 	for (unsigned int i = 0; i < machine->vcpu_count; i++)
 		vcpu_free(machine->vcpus[i]);
 	g_free(machine->vcpus);

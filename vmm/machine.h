@@ -55,6 +55,7 @@ enum machine_end {
 struct debug_exit;
 struct i8042;
 struct ioapic;
+struct pci_host;
 struct pic;
 struct pit;
 struct pm;
@@ -83,6 +84,7 @@ struct machine {
 	pthread_mutex_t lock;
 	struct bus *ports;		/* [i] what is behind it: [l] */
 	struct bus *mmio;		/* likewise, and so on */
+	struct bus *config_ports;	/* what PCI leaves of 0xcf8-0xcfb */
 	struct clock *clock;
 	struct gsi_router gsi;
 	struct power_sink power;
@@ -93,6 +95,7 @@ struct machine {
 	struct uart *uart;
 	struct pm *pm;
 	struct reset_ports *reset_ports;
+	struct pci_host *pci;
 	struct i8042 *i8042;
 	struct debug_exit *debug_exit;
 	int lint0;			/* [l] level of vCPU 0's pin, as the kernel has it */

@@ -5,7 +5,11 @@
 #include "chipset/chipset.h"
 #include "machine.h"
 #include "message.h"
+#include "pci/host.h"
 #include "vcpu.h"
+
+/* Empty slots for devices that come later. */
+#define HOTPLUG_PORTS	4u
 
 /* The PIC's INTR output is LINT0 of the first vCPU's local APIC. */
 static void set_lint0(void *opaque, unsigned int pin, int level)
@@ -69,6 +73,35 @@ static void add_rtc(struct machine *machine)
 			       low, size - low);
 }
 
+static uint64_t ram_end(const struct machine *machine)
+{
+	const struct memory_range *ranges;
+	size_t count;
+
+	ranges = guest_memory_ranges(machine->memory, &count);
+	return ranges[count - 1].gpa + ranges[count - 1].size;
+}
+
+static void add_pci(struct machine *machine)
+{
+	struct pci_host_config config = {
+		.ports = machine->ports,
+		.mmio = machine->mmio,
+		.config_ports = machine->config_ports,
+		.hotplug_ports = HOTPLUG_PORTS,
+		.sink = { .msi = send_msi, .opaque = machine },
+	};
+	uint16_t level_irqs = 0;
+
+	pci_map_init(&config.map, ram_end(machine), machine->info.phys_bits);
+	for (unsigned int i = 0; i < PCI_INTX_LINES; i++) {
+		config.sink.intx[i] = gsi_line(&machine->gsi, PCI_INTX_GSI + i);
+		level_irqs |= 1u << pci_intx_pic_irq(i);
+	}
+	bus_write(machine->ports, PIC_ELCR_PORT, 2, level_irqs);
+	machine->pci = pci_host_new(&config);
+}
+
 void machine_add_devices(struct machine *machine)
 {
 	struct irq_line intr = { .set = set_lint0, .opaque = machine };
@@ -89,13 +122,16 @@ void machine_add_devices(struct machine *machine)
 				 &serial);
 	machine->pm = pm_new(machine->ports, machine->clock, gsi_line(&machine->gsi, IRQ_SCI),
 			     power);
-	machine->reset_ports = reset_ports_new(machine->ports, power);
+	machine->reset_ports = reset_ports_new(machine->ports, machine->config_ports, power);
 	machine->i8042 = i8042_new(machine->ports, power);
 	machine->debug_exit = debug_exit_new(machine->ports, power);
+	add_pci(machine);
+	pci_host_assign(machine->pci);
 }
 
 void machine_free_devices(struct machine *machine)
 {
+	g_clear_pointer(&machine->pci, pci_host_free);
 	g_clear_pointer(&machine->debug_exit, debug_exit_free);
 	g_clear_pointer(&machine->i8042, i8042_free);
 	g_clear_pointer(&machine->reset_ports, reset_ports_free);

@@ -202,11 +202,24 @@ struct __attribute__((packed)) madt_lapic_nmi {
 #define MADT_LAPIC_NMI		4u
 #define ALL_PROCESSORS		0xffu
 
+/* PCI Firmware Specification, "MCFG Table Description", with one segment. */
+struct __attribute__((packed)) mcfg {
+	struct table_header header;
+	uint8_t reserved0[8];
+	uint64_t address;
+	uint16_t segment;
+	uint8_t first_bus;
+	uint8_t last_bus;
+	uint8_t reserved1[4];
+};
+#define MCFG_REVISION		1u
+
 G_STATIC_ASSERT(sizeof(struct table_header) == 36);
 G_STATIC_ASSERT(sizeof(struct rsdp) == 36);
 G_STATIC_ASSERT(sizeof(struct fadt) == 276);
 G_STATIC_ASSERT(sizeof(struct facs) == 64);
 G_STATIC_ASSERT(sizeof(struct madt) == 44);
+G_STATIC_ASSERT(sizeof(struct mcfg) == 60);
 G_STATIC_ASSERT(MICA_MAX_VCPUS < ALL_PROCESSORS);
 
 /* The tables grow in a buffer of ours and go to the guest in one piece. */
@@ -282,9 +295,9 @@ static uint64_t add_facs(struct area *area)
 	return add_bytes(area, &facs, sizeof(facs));
 }
 
-static uint64_t add_dsdt(struct area *area, unsigned int cpus)
+static uint64_t add_dsdt(struct area *area, unsigned int cpus, const struct pci_map *pci)
 {
-	g_autoptr(GByteArray) aml = dsdt_build(cpus);
+	g_autoptr(GByteArray) aml = dsdt_build(cpus, pci);
 	g_autoptr(GByteArray) table = g_byte_array_new();
 	/* Revision 2: integers have 64 bits. */
 	struct table_header header = table_header("DSDT", 2);
@@ -402,6 +415,21 @@ static void add_madt(struct area *area, unsigned int cpus)
 	g_array_append_val(area->tables, address);
 }
 
+static void add_mcfg(struct area *area)
+{
+	struct mcfg mcfg = {
+		.header = table_header("MCFG", MCFG_REVISION),
+		.address = PCI_ECAM,
+		.last_bus = PCI_BUSES - 1,
+	};
+	g_autoptr(GByteArray) table = g_byte_array_new();
+	uint64_t address;
+
+	APPEND(table, mcfg);
+	address = add_table(area, table);
+	g_array_append_val(area->tables, address);
+}
+
 /* RSDT (4 bytes per address) or XSDT (8) at an offset that was left free for it. */
 static void write_root(struct area *area, size_t offset, const char *signature, size_t bytes)
 {
@@ -438,7 +466,7 @@ static void write_roots(struct area *area)
 	write_root(area, xsdt, "XSDT", 8);
 }
 
-uint64_t acpi_build(struct guest_memory *memory, unsigned int cpus)
+uint64_t acpi_build(struct guest_memory *memory, unsigned int cpus, const struct pci_map *pci)
 {
 	struct area area = {
 		.bytes = g_byte_array_new(),
@@ -450,9 +478,10 @@ uint64_t acpi_build(struct guest_memory *memory, unsigned int cpus)
 	g_byte_array_set_size(area.bytes, ROOTS_SIZE);
 	memset(area.bytes->data, 0, ROOTS_SIZE);
 	facs = add_facs(&area);
-	dsdt = add_dsdt(&area, cpus);
+	dsdt = add_dsdt(&area, cpus, pci);
 	add_fadt(&area, facs, dsdt);
 	add_madt(&area, cpus);
+	add_mcfg(&area);
 	write_roots(&area);
 	g_assert(area.bytes->len <= AREA_SIZE);
 	boot_write(memory, BOOT_ACPI_ADDRESS, area.bytes->data, area.bytes->len);

@@ -14,8 +14,13 @@
 #define OP_SCOPE		0x10
 #define OP_BUFFER		0x11
 #define OP_PACKAGE		0x12
+#define OP_METHOD		0x14
 #define OP_EXTENDED		0x5b
+#define OP_LOCAL0		0x60
+#define OP_ARG0			0x68
+#define OP_IF			0xa0
 #define OP_DEVICE		0x82	/* after OP_EXTENDED */
+#define METHOD_SERIALIZED	0x08
 #define PREFIX_ROOT		'\\'
 #define PREFIX_DUAL_NAME	0x2e
 #define PREFIX_MULTI_NAME	0x2f
@@ -23,8 +28,10 @@
 #define RESOURCE_IRQ		0x22	/* small items with their length */
 #define RESOURCE_PORTS		0x47
 #define RESOURCE_END		0x79
-#define RESOURCE_DWORD_SPACE	0x87	/* large items */
+#define RESOURCE_FIXED_MEMORY	0x86	/* large items */
+#define RESOURCE_DWORD_SPACE	0x87
 #define RESOURCE_WORD_SPACE	0x88
+#define RESOURCE_QWORD_SPACE	0x8a
 #define SPACE_MEMORY		0
 #define SPACE_PORTS		1
 #define SPACE_BUS		2
@@ -41,10 +48,14 @@ enum block_kind {
 	BLOCK_SCOPE,
 	BLOCK_DEVICE,
 	BLOCK_RESOURCES,
+	BLOCK_PACKAGE,
+	BLOCK_METHOD,
+	BLOCK_IF,
 };
 
 struct block {
 	enum block_kind kind;
+	uint8_t elements;		/* of a package, so far */
 	GByteArray *body;
 };
 
@@ -212,18 +223,52 @@ static void end_resources(GByteArray *to, GByteArray *body)
 	put_package(to, buffer);
 }
 
+static void end_package(GByteArray *to, GByteArray *body, uint8_t elements)
+{
+	g_byte_array_prepend(body, &elements, 1);
+	put_byte(to, OP_PACKAGE);
+	put_package(to, body);
+}
+
+static void end_method(GByteArray *to, GByteArray *body)
+{
+	put_byte(to, OP_METHOD);
+	put_package(to, body);
+}
+
+static void end_if(GByteArray *to, GByteArray *body)
+{
+	put_byte(to, OP_IF);
+	put_package(to, body);
+}
+
+static void end_block(GByteArray *to, struct block *block)
+{
+	switch (block->kind) {
+	case BLOCK_SCOPE:
+		return end_scope(to, block->body);
+	case BLOCK_DEVICE:
+		return end_device(to, block->body);
+	case BLOCK_RESOURCES:
+		return end_resources(to, block->body);
+	case BLOCK_PACKAGE:
+		return end_package(to, block->body, block->elements);
+	case BLOCK_METHOD:
+		return end_method(to, block->body);
+	case BLOCK_IF:
+		return end_if(to, block->body);
+	case BLOCK_ROOT:
+		g_assert_not_reached();
+	}
+}
+
 void aml_end(struct aml *aml)
 {
 	struct block block = *innermost(aml);
 
 	g_assert(block.kind != BLOCK_ROOT);
 	g_array_set_size(aml->blocks, aml->blocks->len - 1);
-	if (block.kind == BLOCK_SCOPE)
-		end_scope(innermost(aml)->body, block.body);
-	else if (block.kind == BLOCK_DEVICE)
-		end_device(innermost(aml)->body, block.body);
-	else
-		end_resources(innermost(aml)->body, block.body);
+	end_block(innermost(aml)->body, &block);
 	g_byte_array_unref(block.body);
 }
 
@@ -272,6 +317,74 @@ void aml_name_package(struct aml *aml, const char *name, const uint64_t *values,
 	put_package(to, body);
 }
 
+void aml_package(struct aml *aml, const char *name)
+{
+	open_name(aml, name);
+	open_block(aml, BLOCK_PACKAGE);
+}
+
+void aml_element_package(struct aml *aml, const uint64_t *values, uint8_t count)
+{
+	struct block *package = innermost(aml);
+	g_autoptr(GByteArray) body = g_byte_array_new();
+
+	g_assert(package->kind == BLOCK_PACKAGE && package->elements < UINT8_MAX);
+	package->elements++;
+	for (unsigned int i = 0; i < count; i++)
+		put_integer(body, values[i]);
+	end_package(package->body, body, count);
+}
+
+void aml_method(struct aml *aml, const char *name, unsigned int arguments)
+{
+	g_assert(arguments <= 7);
+	open_block(aml, BLOCK_METHOD);
+	put_name(innermost(aml)->body, name);
+	put_byte(innermost(aml)->body, arguments | METHOD_SERIALIZED);
+}
+
+void aml_if(struct aml *aml)
+{
+	open_block(aml, BLOCK_IF);
+}
+
+void aml_op(struct aml *aml, enum aml_op op)
+{
+	put_byte(innermost(aml)->body, op);
+}
+
+void aml_integer(struct aml *aml, uint64_t value)
+{
+	put_integer(innermost(aml)->body, value);
+}
+
+void aml_reference(struct aml *aml, const char *name)
+{
+	put_name(innermost(aml)->body, name);
+}
+
+void aml_argument(struct aml *aml, unsigned int number)
+{
+	g_assert(number < 7);
+	put_byte(innermost(aml)->body, OP_ARG0 + number);
+}
+
+void aml_local(struct aml *aml, unsigned int number)
+{
+	g_assert(number < 8);
+	put_byte(innermost(aml)->body, OP_LOCAL0 + number);
+}
+
+void aml_buffer(struct aml *aml, const void *bytes, uint8_t count)
+{
+	g_autoptr(GByteArray) body = g_byte_array_new();
+
+	put_integer(body, count);
+	put(body, bytes, count);
+	put_byte(innermost(aml)->body, OP_BUFFER);
+	put_package(innermost(aml)->body, body);
+}
+
 void aml_resources(struct aml *aml, const char *name)
 {
 	open_name(aml, name);
@@ -305,11 +418,29 @@ void aml_resource_irq(struct aml *aml, unsigned int irq)
 	put_little_endian(to, 1u << irq, 2);
 }
 
-/* "Address Space Resource Descriptors" with fields of 2 or 4 bytes. */
+void aml_resource_fixed_memory(struct aml *aml, uint32_t first, uint32_t size)
+{
+	GByteArray *to = template_body(aml);
+
+	put_byte(to, RESOURCE_FIXED_MEMORY);
+	put_little_endian(to, 9, 2);
+	put_byte(to, SPACE_MEMORY_WRITABLE);
+	put_little_endian(to, first, 4);
+	put_little_endian(to, size, 4);
+}
+
+static uint8_t window_item(unsigned int bytes)
+{
+	if (bytes == 2)
+		return RESOURCE_WORD_SPACE;
+	return bytes == 4 ? RESOURCE_DWORD_SPACE : RESOURCE_QWORD_SPACE;
+}
+
+/* "Address Space Resource Descriptors" with fields of 2, 4 or 8 bytes. */
 static void put_window(GByteArray *to, uint8_t kind, uint8_t flags, unsigned int bytes,
 		       uint64_t first, uint64_t last)
 {
-	put_byte(to, bytes == 2 ? RESOURCE_WORD_SPACE : RESOURCE_DWORD_SPACE);
+	put_byte(to, window_item(bytes));
 	put_little_endian(to, 3 + 5 * bytes, 2);
 	put_byte(to, kind);
 	put_byte(to, SPACE_FIXED);
@@ -334,4 +465,9 @@ void aml_resource_port_window(struct aml *aml, uint16_t first, uint16_t last)
 void aml_resource_memory_window(struct aml *aml, uint32_t first, uint32_t last)
 {
 	put_window(template_body(aml), SPACE_MEMORY, SPACE_MEMORY_WRITABLE, 4, first, last);
+}
+
+void aml_resource_memory64_window(struct aml *aml, uint64_t first, uint64_t last)
+{
+	put_window(template_body(aml), SPACE_MEMORY, SPACE_MEMORY_WRITABLE, 8, first, last);
 }

@@ -5,6 +5,7 @@
 #include "file.h"
 #include "loader.h"
 #include "lowmem.h"
+#include "mptable.h"
 
 #define PAGE		4096u
 #define LARGE_PAGE	(2u << 20)
@@ -106,6 +107,15 @@ void boot_modules_write(struct boot_job *job)
 	}
 }
 
+static void write_tables(const struct boot_job *job)
+{
+	static const struct pci_map nothing;
+	const struct pci_map *pci = job->config->pci ? job->config->pci : &nothing;
+
+	acpi_build(job->memory, job->config->cpus, pci);
+	mptable_build(job->memory, job->config->cpus, pci);
+}
+
 static gboolean run_loader(const struct boot_loader *loader, struct boot_job *job, GError **error)
 {
 	if (!loader->load(job, error)) {
@@ -114,7 +124,7 @@ static gboolean run_loader(const struct boot_loader *loader, struct boot_job *jo
 	}
 	boot_strings_write(job->memory, job->strings);
 	boot_write_low_memory(job->memory, job->state);
-	acpi_build(job->memory, job->config->cpus);
+	write_tables(job);
 	return TRUE;
 }
 

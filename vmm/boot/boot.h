@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "../memory.h"
+#include "../pci/map.h"
 
 /* Fixed places below 1 MiB (see docs/memory-map.md). */
 #define BOOT_GDT_ADDRESS	0x500ull
@@ -20,7 +21,9 @@
 #define BOOT_PAGE_TABLES	0x9000ull	/* identity map for 64-bit entries */
 #define BOOT_COMMAND_LINE	0x20000ull
 #define BOOT_ACPI_ADDRESS	0xe0000ull	/* RSDP, where old kernels scan for it; the tables follow */
-#define BOOT_ACPI_END		0x100000ull
+#define BOOT_ACPI_END		0xf0000ull
+#define BOOT_MP_ADDRESS		0xf0000ull	/* MP floating pointer, likewise */
+#define BOOT_MP_END		0x100000ull
 
 struct boot_module {
 	char *path;
@@ -33,6 +36,7 @@ struct boot_config {
 	const struct boot_module *modules;	/* initrds; bzImage: concatenated in order */
 	size_t module_count;
 	unsigned int cpus;
+	const struct pci_map *pci;		/* NULL: no window above 4 GiB, no function */
 };
 
 struct boot_result {
@@ -68,7 +72,7 @@ struct e820_entry {
 size_t boot_e820(const struct guest_memory *memory, struct e820_entry entries[E820_MAX]);
 
 /* Writes the ACPI tables at BOOT_ACPI_ADDRESS; returns the RSDP's address. */
-uint64_t acpi_build(struct guest_memory *memory, unsigned int cpus);
+uint64_t acpi_build(struct guest_memory *memory, unsigned int cpus, const struct pci_map *pci);
 
 /* The guest's CPUID policy: what `host` offers (MICA_GET_CPUID), less what a guest must
  * not see, plus topology for vCPU `id` of `cpus`. */

@@ -14,11 +14,13 @@ size_t boot_e820(const struct guest_memory *memory, struct e820_entry entries[E8
 	};
 	/* Not E820_ACPI, which a kernel may reclaim: the FACS must stay. */
 	entries[count++] = (struct e820_entry){
-		BOOT_ACPI_ADDRESS, BOOT_ACPI_END - BOOT_ACPI_ADDRESS, E820_RESERVED,
+		BOOT_ACPI_ADDRESS, BOOT_MP_END - BOOT_ACPI_ADDRESS, E820_RESERVED,
 	};
 	entries[count++] = (struct e820_entry){
-		BOOT_ACPI_END, ranges[0].size - BOOT_ACPI_END, E820_RAM,
+		BOOT_MP_END, ranges[0].size - BOOT_MP_END, E820_RAM,
 	};
+	/* PCI Firmware Specification, "MCFG Table Description". */
+	entries[count++] = (struct e820_entry){ PCI_ECAM, PCI_ECAM_SIZE, E820_RESERVED };
 	for (size_t i = 1; i < range_count; i++)
 		entries[count++] = (struct e820_entry){
 			ranges[i].gpa, ranges[i].size, E820_RAM,

@@ -23,7 +23,7 @@ static const struct area fixed_areas[] = {
 	{ 0, BOOT_LOW_END, "the BIOS data area and GDT" },
 	{ BOOT_PARAMS_ADDRESS, BOOT_PARAMS_END, "the boot parameters" },
 	{ BOOT_COMMAND_LINE, BOOT_COMMAND_LINE_END, "the command lines" },
-	{ BOOT_EBDA_ADDRESS, BOOT_ACPI_END, "the BIOS area and ACPI tables" },
+	{ BOOT_EBDA_ADDRESS, BOOT_MP_END, "the BIOS area and ACPI tables" },
 };
 
 static void add_area(struct boot_layout *layout, uint64_t start, uint64_t end, const char *name)

@@ -97,9 +97,11 @@ void pm_press_power_button(struct pm *pm);
 #define PM_S5_SLEEP_TYPE	5	/* SLP_TYP of \_S5 in the DSDT */
 
 /* Reset ports: 0x92 bit 0, 0xcf9; keyboard controller 0x64 command 0xfe, with just
- * enough of an 8042 that a probe ends at once; test kernels' port 0xf4. */
+ * enough of an 8042 that a probe ends at once; test kernels' port 0xf4.  `config_ports` has
+ * what PCI leaves of its own ports, 0xcf9 among them (vmm/pci/host.h). */
 struct reset_ports;
-struct reset_ports *reset_ports_new(struct bus *ports, const struct power_sink *power);
+struct reset_ports *reset_ports_new(struct bus *ports, struct bus *config_ports,
+				    const struct power_sink *power);
 void reset_ports_free(struct reset_ports *reset);
 struct i8042;
 struct i8042 *i8042_new(struct bus *ports, const struct power_sink *power);

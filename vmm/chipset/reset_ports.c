@@ -64,7 +64,8 @@ static void control_write(void *opaque, unsigned int offset, uint8_t value)
 		power_request(&reset->power, POWER_RESET, 0);
 }
 
-struct reset_ports *reset_ports_new(struct bus *ports, const struct power_sink *power)
+struct reset_ports *reset_ports_new(struct bus *ports, struct bus *config_ports,
+				    const struct power_sink *power)
 {
 	struct reset_ports *reset = g_new0(struct reset_ports, 1);
 
@@ -73,7 +74,7 @@ struct reset_ports *reset_ports_new(struct bus *ports, const struct power_sink *
 	reset->port92 = (struct port8){ port92_read, port92_write, reset };
 	reset->control = (struct port8){ control_read, control_write, reset };
 	port8_claim(ports, "port 92", PORT92, 1, &reset->port92);
-	port8_claim(ports, "reset control", RESET_PORT, 1, &reset->control);
+	port8_claim(config_ports, "reset control", RESET_PORT, 1, &reset->control);
 	return reset;
 }
 

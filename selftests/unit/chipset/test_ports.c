@@ -16,7 +16,7 @@ static int setup(void **state)
 	struct power_sink sink = fake_power_of(&f->power);
 
 	f->ports = bus_new("ports");
-	f->reset = reset_ports_new(f->ports, &sink);
+	f->reset = reset_ports_new(f->ports, f->ports, &sink);
 	f->i8042 = i8042_new(f->ports, &sink);
 	f->debug_exit = debug_exit_new(f->ports, &sink);
 	*state = f;
