@@ -34,6 +34,8 @@ struct machine_config {
 	char *kernel;
 	char *command_line;
 	GArray *modules;		/* of struct boot_module */
+	GArray *disks;			/* of struct machine_disk; NULL: none */
+	gboolean rng;			/* an entropy device */
 	uint64_t memory;		/* bytes, a multiple of 2 MiB */
 	unsigned int cpus;		/* 1..MICA_MAX_VCPUS */
 	struct console_config console;
@@ -54,6 +56,7 @@ enum machine_end {
 
 struct debug_exit;
 struct i8042;
+struct machine_virtio;
 struct ioapic;
 struct pci_host;
 struct pic;
@@ -96,6 +99,7 @@ struct machine {
 	struct pm *pm;
 	struct reset_ports *reset_ports;
 	struct pci_host *pci;
+	struct machine_virtio *virtio;
 	struct i8042 *i8042;
 	struct debug_exit *debug_exit;
 	int lint0;			/* [l] level of vCPU 0's pin, as the kernel has it */

@@ -4,6 +4,7 @@
 
 #include "chipset/chipset.h"
 #include "machine.h"
+#include "machine_virtio.h"
 #include "message.h"
 #include "pci/host.h"
 #include "vcpu.h"
@@ -126,11 +127,11 @@ void machine_add_devices(struct machine *machine)
 	machine->i8042 = i8042_new(machine->ports, power);
 	machine->debug_exit = debug_exit_new(machine->ports, power);
 	add_pci(machine);
-	pci_host_assign(machine->pci);
 }
 
 void machine_free_devices(struct machine *machine)
 {
+	machine_free_virtio(machine);
 	g_clear_pointer(&machine->pci, pci_host_free);
 	g_clear_pointer(&machine->debug_exit, debug_exit_free);
 	g_clear_pointer(&machine->i8042, i8042_free);

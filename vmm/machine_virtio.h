@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The guest's virtio devices: what the user asked for, made and put on the PCI bus.
+ */
+#ifndef MICA_VMM_MACHINE_VIRTIO_H
+#define MICA_VMM_MACHINE_VIRTIO_H
+
+#include <glib.h>
+
+#include "backends/block.h"
+
+#define MACHINE_DISKS_MAX	16u
+
+struct machine;
+
+struct machine_disk {
+	char *path;
+	char *serial;			/* NULL: none */
+	gboolean read_only;
+	enum block_cache cache;
+};
+
+/* Makes the devices of machine->config and attaches them, before pci_host_assign(). */
+gboolean machine_add_virtio(struct machine *machine, GError **error);
+/* Before the PCI host.  Valid on what is half made. */
+void machine_free_virtio(struct machine *machine);
+
+#endif
