@@ -243,8 +243,8 @@ static gboolean check_kind(const char *path, int fd, uint64_t *size, GError **er
 	}
 	*size -= *size % SECTOR;
 	if (!*size)
-		return error_set(error, "disk %s: is empty; `truncate -s 10G %s` gives it a size",
-				 path, path);
+		return error_set(error, "disk %s: is smaller than a sector; `truncate -s 10G %s` "
+				 "gives it a size", path, path);
 	return TRUE;
 }
 

@@ -1,0 +1,113 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# disk.sh HOST: a guest with virtio disks and entropy.  What the host wrote is what the guest
+# reads, and the other way round; serial numbers, read-only disks, discard and write-zeroes
+# arrive.  The guest gets its drivers from the host's modules: both run the same kernel.
+. /selftests/tap.sh
+host=$1
+work=/tmp/disk
+mkdir -p $work/initrd/modules
+
+# The drivers and what they need, in the order in which they must be inserted.
+drivers()
+{
+	for name in virtio_pci virtio_blk virtio_rng; do
+		modprobe -D $name
+	done | sed -n 's/^insmod //p' | awk '!seen[$1]++ { print $1 }'
+}
+
+make_initrd()
+{
+	number=100
+	for path in $(drivers); do
+		cp "$path" "$work/initrd/modules/$number-${path##*/}"
+		number=$((number + 1))
+	done
+	cat >$work/initrd/drivers.sh <<-'END'
+		for module in /modules/*.ko; do
+			insmod $module
+		done
+		while [ ! -b /dev/$1 ]; do sleep 0.1; done
+	END
+	(cd $work/initrd && find . | cpio -o -H newc) >$work/modules.cpio
+}
+
+# guest OPTIONS -- COMMAND: what the guest prints
+guest()
+{
+	options=
+	while [ "$1" != -- ]; do
+		options="$options $1"
+		shift
+	done
+	printf '%s\n' "$2" >$work/initrd/job.sh
+	(cd $work/initrd && find . | cpio -o -H newc) >$work/modules.cpio
+	# shellcheck disable=SC2086 # options are words
+	mica run --memory 256M --kernel "/guests/$host/vmlinuz" --initrd /guests/initrd \
+		--initrd $work/modules.cpio $options \
+		--append "console=ttyS0 quiet mica.exec=\"sh /job.sh\"" </dev/null 2>&1 | tr -d '\r'
+}
+
+pattern()
+{
+	head -c "$2" /dev/urandom >"$1"
+}
+
+reads()
+{
+	pattern $work/a.img 4194304
+	pattern $work/b.img 1000000		# not a multiple of a sector
+	guest --disk $work/a.img,serial=first-one --disk $work/b.img,ro --rng -- "sh /drivers.sh vdb
+		cat /sys/block/vda/serial; echo; cat /sys/block/vda/ro /sys/block/vdb/ro
+		cat /sys/block/vda/size /sys/block/vdb/size
+		sha256sum /dev/vda /dev/vdb
+		head -c 100 /dev/hwrng | wc -c
+		dd if=/dev/zero of=/dev/vdb bs=512 count=1 2>&1 | tail -1" >$work/out || return 1
+	cat $work/out
+	head -c 999936 $work/b.img >$work/b.cut
+	grep -q '^first-one$' $work/out || return 1
+	grep -q "^$(sha256sum <$work/a.img | cut -c1-64)  /dev/vda" $work/out || return 1
+	grep -q "^$(sha256sum <$work/b.cut | cut -c1-64)  /dev/vdb" $work/out || return 1
+	grep -q '^100$' $work/out
+}
+
+writes()
+{
+	truncate -s 64M $work/c.img
+	guest --disk $work/c.img -- "sh /drivers.sh vda
+		dd if=/dev/urandom of=/dev/vda bs=4096 seek=100 count=500 conv=fsync 2>/dev/null
+		dd if=/dev/urandom of=/dev/vda bs=512 seek=100001 count=3 oflag=direct 2>/dev/null
+		sha256sum /dev/vda" >$work/out || return 1
+	cat $work/out
+	grep -q "^$(sha256sum <$work/c.img | cut -c1-64)  /dev/vda" $work/out
+}
+
+holes()
+{
+	pattern $work/d.img 8388608
+	guest --disk $work/d.img -- "sh /drivers.sh vda
+		cat /sys/block/vda/queue/discard_max_bytes /sys/block/vda/queue/write_zeroes_max_bytes
+		fstrim --help >/dev/null 2>&1
+		blkdiscard -o 1048576 -l 2097152 /dev/vda && echo discarded" >$work/out || return 1
+	cat $work/out
+	grep -q '^discarded$' $work/out || return 1
+	[ "$(du -k $work/d.img | cut -f1)" -le 6144 ]
+}
+
+refuses()
+{
+	echo x >$work/small.img
+	mica run --kernel /guests/12/vmlinuz --disk $work/small.img && return 1
+	mica run --kernel /guests/12/vmlinuz --disk /dev/null && return 1
+	mica run --kernel /guests/12/vmlinuz --disk $work/missing.img && return 1
+	mica run --kernel /guests/12/vmlinuz --disk $work/c.img,shiny
+	[ $? -eq 2 ]
+}
+
+set -o pipefail
+make_initrd
+case_is "disk: host $host, the guest reads what the host wrote" reads
+case_is "disk: host $host, the host reads what the guest wrote" writes
+case_is "disk: host $host, discard makes holes" holes
+case_is "disk: wrong images are refused" refuses
+cases_end
