@@ -9,6 +9,8 @@
 
 #include "apic.h"
 #include "backend.h"
+#include "irqfd.h"
+#include "ports.h"
 #include "run.h"
 #include "state.h"
 #include "stats.h"
@@ -338,31 +340,44 @@ static long vm_set_memory(struct call *call)
 	return mica_memory_set(call->vm, call->arg);
 }
 
-/* SDM volume 3, "Message Address Register Format" and "Message Data Register Format". */
 static long vm_signal_msi(struct call *call)
 {
 	struct mica_msi *args = call->arg;
-	struct mica_irq irq = {
-		.dest = (args->address >> 12) & 0xff,
-		.logical = args->address & BIT(2),
-		.vector = args->data,
-		.delivery_mode = (args->data >> 8) & 7,
-		.level = args->data & BIT(15),
-		.assert = !(args->data & BIT(15)) || (args->data & BIT(14)),
-	};
+	struct mica_irq irq;
 
-	if (args->pad || args->address >> 20 != 0xfee)
-		return -EINVAL;
-	/* Reserved, a start-up IPI, ExtINT (which asks the PIC: it comes by LINT0 only). */
-	if (irq.delivery_mode == 3 || irq.delivery_mode == 6 || irq.delivery_mode == 7)
+	if (args->pad || mica_apic_decode_msi(args->address, args->data, &irq))
 		return -EINVAL;
 	return mica_apic_deliver(call->vm, NULL, &irq) ? 0 : -ESRCH;
+}
+
+static long vm_bind_io(struct call *call)
+{
+	return mica_ports_bind(call->vm, call->arg);
+}
+
+static long vm_unbind_io(struct call *call)
+{
+	return mica_ports_unbind(call->vm, call->arg);
+}
+
+static long vm_bind_irq(struct call *call)
+{
+	return mica_irqfd_bind(call->vm, call->arg);
+}
+
+static long vm_unbind_irq(struct call *call)
+{
+	return mica_irqfd_unbind(call->vm, call->arg);
 }
 
 static const struct ioctl_row vm_ioctls[] = {
 	{ MICA_VM_CREATE_VCPU,	NEEDS_VM_LOCK,	vm_create_vcpu },
 	{ MICA_VM_SET_MEMORY,	NEEDS_VM_LOCK,	vm_set_memory },
 	{ MICA_VM_SIGNAL_MSI,	0,		vm_signal_msi },
+	{ MICA_VM_BIND_IO,	NEEDS_VM_LOCK,	vm_bind_io },
+	{ MICA_VM_UNBIND_IO,	NEEDS_VM_LOCK,	vm_unbind_io },
+	{ MICA_VM_BIND_IRQ,	NEEDS_VM_LOCK,	vm_bind_irq },
+	{ MICA_VM_UNBIND_IRQ,	NEEDS_VM_LOCK,	vm_unbind_irq },
 };
 
 static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -66,6 +66,8 @@ void guest_set(struct guest *g, uint64_t groups, const struct mica_vcpu_state *s
 enum mica_exit guest_run(struct guest *g);
 /* Runs until OUT to G_DONE; false (with a message) if another exit comes first. */
 bool guest_finish(struct guest *g);
+/* A counter of MICA_VCPU_GET_STATS by its name; any thread, also while the vCPU runs. */
+uint64_t guest_stat(struct guest *g, const char *name);
 /* As a string, for messages. */
 const char *guest_exit_name(unsigned int reason);
 

@@ -10,6 +10,8 @@ extern TESTS(exit_tests);
 extern TESTS(memory_tests);
 extern TESTS(event_tests);
 extern TESTS(apic_tests);
+extern TESTS(eventfd_tests);
+extern TESTS(eventfd_irq_tests);
 extern TESTS(ioctl_tests);
 extern TESTS(host_state_tests);
 
@@ -19,6 +21,8 @@ static const struct test *const tables[] = {
 	memory_tests,
 	event_tests,
 	apic_tests,
+	eventfd_tests,
+	eventfd_irq_tests,
 	ioctl_tests,
 	host_state_tests,
 };
