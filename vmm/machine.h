@@ -59,6 +59,7 @@ struct i8042;
 struct machine_virtio;
 struct ioapic;
 struct pci_host;
+struct pci_ioeventfd;
 struct pic;
 struct pit;
 struct pm;
@@ -132,5 +133,9 @@ bool machine_request_end(struct machine *machine, enum machine_end end, uint32_t
  * valid on what is half made. */
 void machine_add_devices(struct machine *machine);
 void machine_free_devices(struct machine *machine);
+
+/* machine_eventfd.c: for struct pci_sink; `opaque` is the machine. */
+int machine_bind_irq(void *opaque, int fd, uint64_t address, uint32_t data, bool bind);
+int machine_bind_io(void *opaque, const struct pci_ioeventfd *ioeventfd, bool bind);
 
 #endif

@@ -90,7 +90,12 @@ static void add_pci(struct machine *machine)
 		.mmio = machine->mmio,
 		.config_ports = machine->config_ports,
 		.hotplug_ports = HOTPLUG_PORTS,
-		.sink = { .msi = send_msi, .opaque = machine },
+		.sink = {
+			.msi = send_msi,
+			.irqfd = machine_bind_irq,
+			.ioeventfd = machine_bind_io,
+			.opaque = machine,
+		},
 	};
 	uint16_t level_irqs = 0;
 
