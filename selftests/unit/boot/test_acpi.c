@@ -109,10 +109,15 @@ static struct table find_facs(void)
 	return table_at(u32(find_table("FACP").bytes + 36));
 }
 
+/* Slots 1, 6 and 31 have functions with interrupts. */
 static void build(unsigned int cpus)
 {
+	const struct pci_map pci = {
+		.mem64 = 0x1000000000, .mem64_size = 0x2000000000, .slots = 0x80000042,
+	};
+
 	guest_new(&guest, 4);
-	assert_int_equal(acpi_build(guest.memory, cpus), BOOT_ACPI_ADDRESS);
+	assert_int_equal(acpi_build(guest.memory, cpus, &pci), BOOT_ACPI_ADDRESS);
 }
 
 static void rsdp(void **unused)
@@ -130,7 +135,7 @@ static void rsdp(void **unused)
 
 static void checksums(void **unused)
 {
-	static const char *const signatures[] = { "FACP", "APIC" };
+	static const char *const signatures[] = { "FACP", "APIC", "MCFG" };
 
 	(void)unused;
 	for (unsigned int cpus = 1; cpus <= MICA_MAX_VCPUS; cpus++) {
@@ -231,6 +236,39 @@ static void madt(void **unused)
 	assert_memory_equal(table.bytes + 44 + 8 * cpus, tail, sizeof(tail));
 }
 
+static void mcfg(void **unused)
+{
+	static const uint8_t body[] = {
+		0, 0, 0, 0, 0, 0, 0, 0,
+		0x00, 0x00, 0x00, 0xf8, 0, 0, 0, 0,	/* address */
+		0, 0, 0, 63, 0, 0, 0, 0,		/* segment 0, buses 0-63 */
+	};
+	struct table table;
+
+	(void)unused;
+	build(1);
+	table = find_table("MCFG");
+	assert_int_equal(table.length, 36 + sizeof(body));
+	assert_memory_equal(table.bytes + 36, body, sizeof(body));
+}
+
+/* The ECAM is no RAM to whoever looks at the memory map. */
+static void ecam_is_reserved(void **unused)
+{
+	struct e820_entry entries[E820_MAX];
+	bool reserved = false;
+	size_t count;
+
+	(void)unused;
+	build(1);
+	count = boot_e820(guest.memory, entries);
+	for (size_t i = 0; i < count; i++)
+		if (entries[i].type == E820_RESERVED && entries[i].address == PCI_ECAM &&
+		    entries[i].size == PCI_ECAM_SIZE)
+			reserved = true;
+	assert_true(reserved);
+}
+
 /* ------------------------------------------------------------ with ACPICA's own tools */
 
 /* Output of a command, both streams; NULL if the tool is not installed. */
@@ -303,7 +341,10 @@ static void iasl_reads_the_tables(void **unused)
 	disassemble(find_facs(), "Version : 02");
 	disassemble(find_dsdt(), "Name (_HID, \"ACPI0007\"");
 	disassemble(find_dsdt(), "Name (_UID, 0x02)");
+	disassemble(find_table("MCFG"), "Base Address : 00000000F8000000");
+	disassemble(find_dsdt(), "EisaId (\"PNP0A08\")");
 	disassemble(find_dsdt(), "EisaId (\"PNP0A03\")");
+	disassemble(find_dsdt(), "Method (_OSC, 4, Serialized)");
 	disassemble(find_dsdt(), "EisaId (\"PNP0501\")");
 	disassemble(find_dsdt(), "EisaId (\"PNP0B00\")");
 }
@@ -360,17 +401,80 @@ static void acpiexec_evaluates_s5(void **unused)
 static void acpiexec_decodes_the_pci_root(void **unused)
 {
 	static const char *const expected[] = {
-		"Bus Number Range", "Address Maximum : 0000", "Address Length : 0001",
+		"Bus Number Range", "Address Maximum : 003F", "Address Length : 0040",
 		"I/O Resource", "Address Minimum : 0CF8", "Address Length : 08",
-		"I/O Range", "Address Maximum : 0CF7",
-		"I/O Range", "Address Minimum : 0D00", "Address Maximum : FFFF",
-		"Memory Range", "Address Minimum : C0000000", "Address Maximum : FEBFFFFF",
-		"Address Length : 3EC00000", "EndTag", NULL,
+		"I/O Range", "Address Minimum : 1000", "Address Maximum : FFFF",
+		"Address Length : F000",
+		"Memory Range", "Address Minimum : C0000000", "Address Maximum : F7FFFFFF",
+		"Address Length : 38000000",
+		"Memory Range", "Address Minimum : 0000001000000000",
+		"Address Maximum : 0000002FFFFFFFFF", "Address Length : 0000002000000000",
+		"EndTag", NULL,
 	};
 
 	(void)unused;
 	build(1);
 	evaluate("resources \\_SB.PCI0", expected);
+}
+
+static void acpiexec_decodes_the_board(void **unused)
+{
+	static const char *const expected[] = {
+		"32-Bit Fixed Memory", "Address : F8000000", "Address Length : 04000000", "EndTag", NULL,
+	};
+
+	(void)unused;
+	build(1);
+	evaluate("resources \\_SB.MBRD", expected);
+}
+
+#define ROUTE(slot, interrupt) \
+	"Contains 4 Elements", "[Integer] = 00000000" slot "FFFF", \
+	"[Integer] = 0000000000000000", "[Integer] = 0000000000000000", \
+	"[Integer] = 00000000000000" interrupt
+
+/* Before a kernel has called _PIC(1), interrupts are the PIC's. */
+static void acpiexec_evaluates_the_routing(void **unused)
+{
+	static const char *const pic[] = {
+		"Contains 3 Elements", ROUTE("0001", "0B"), ROUTE("0006", "0A"),
+		ROUTE("001F", "0B"), NULL,
+	};
+	static const char *const ioapic[] = {
+		"Contains 3 Elements", ROUTE("0001", "11"), ROUTE("0006", "12"),
+		ROUTE("001F", "13"), NULL,
+	};
+
+	(void)unused;
+	build(1);
+	evaluate("evaluate \\_SB.PCI0._PRT", pic);
+	evaluate("evaluate \\_PIC 1;evaluate \\_SB.PCI0._PRT", ioapic);
+}
+
+#define OSC_UUID	"(5B 4D DB 33 F7 1F 1C 40 96 57 74 41 C0 3D D7 66)"
+#define OSC		"evaluate \\_SB.PCI0._OSC "
+
+/* Status and control are what we make of them, support stays. */
+static void acpiexec_evaluates_osc(void **unused)
+{
+	static const char *const masked[] = {
+		"10 00 00 00 1F 01 00 00", "11 00 00 00", NULL,
+	};
+	static const char *const granted[] = {
+		"00 00 00 00 1F 01 00 00", "11 00 00 00", NULL,
+	};
+	static const char *const revision[] = { "08 00 00 00 1F 01 00 00", NULL };
+	static const char *const uuid[] = {
+		"04 00 00 00 1F 01 00 00", "FF 00 00 00", NULL,
+	};
+
+	(void)unused;
+	build(1);
+	evaluate(OSC OSC_UUID " 1 3 (00 00 00 00 1F 01 00 00 1F 00 00 00)", masked);
+	evaluate(OSC OSC_UUID " 1 3 (00 00 00 00 1F 01 00 00 11 00 00 00)", granted);
+	evaluate(OSC OSC_UUID " 2 3 (00 00 00 00 1F 01 00 00 11 00 00 00)", revision);
+	evaluate(OSC "(00 4D DB 33 F7 1F 1C 40 96 57 74 41 C0 3D D7 66) 1 3 "
+		 "(00 00 00 00 1F 01 00 00 FF 00 00 00)", uuid);
 }
 
 static void acpiexec_decodes_the_uart(void **unused)
@@ -394,10 +498,15 @@ int main(void)
 		cmocka_unit_test_teardown(fadt, teardown),
 		cmocka_unit_test_teardown(facs, teardown),
 		cmocka_unit_test_teardown(madt, teardown),
+		cmocka_unit_test_teardown(mcfg, teardown),
+		cmocka_unit_test_teardown(ecam_is_reserved, teardown),
 		cmocka_unit_test_teardown(iasl_reads_the_tables, teardown),
 		cmocka_unit_test_teardown(iasl_compiles_the_dsdt, teardown),
 		cmocka_unit_test_teardown(acpiexec_evaluates_s5, teardown),
 		cmocka_unit_test_teardown(acpiexec_decodes_the_pci_root, teardown),
+		cmocka_unit_test_teardown(acpiexec_decodes_the_board, teardown),
+		cmocka_unit_test_teardown(acpiexec_evaluates_the_routing, teardown),
+		cmocka_unit_test_teardown(acpiexec_evaluates_osc, teardown),
 		cmocka_unit_test_teardown(acpiexec_decodes_the_uart, teardown),
 	};
 

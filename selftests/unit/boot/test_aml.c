@@ -83,6 +83,56 @@ static void blocks(void **unused)
 	check_bytes(aml, expected, sizeof(expected));
 }
 
+static void methods(void **unused)
+{
+	static const uint8_t expected[] = {
+		0x14, 33, 'M', '_', '_', '_', 0x0a,	/* two arguments, serialized */
+		0xa0, 17, 0x93, 0x69, 0x11, 5, 0x0a, 2, 'h', 'i',
+		0x8a, 0x68, 0x0a, 4, 'A', '_', '_', '_',
+		0x7b, 0x60, 0x01, 0x60,
+		0xa4, 'A', '_', '_', '_',
+	};
+	struct aml *aml = aml_new();
+
+	(void)unused;
+	aml_method(aml, "M", 2);
+	aml_if(aml);
+	aml_op(aml, AML_EQUAL);
+	aml_argument(aml, 1);
+	aml_buffer(aml, "hi", 2);
+	aml_op(aml, AML_CREATE_DWORD_FIELD);
+	aml_argument(aml, 0);
+	aml_integer(aml, 4);
+	aml_reference(aml, "A");
+	aml_end(aml);
+	aml_op(aml, AML_AND);
+	aml_local(aml, 0);
+	aml_integer(aml, 1);
+	aml_local(aml, 0);
+	aml_op(aml, AML_RETURN);
+	aml_reference(aml, "A");
+	aml_end(aml);
+	check_bytes(aml, expected, sizeof(expected));
+}
+
+static void packages(void **unused)
+{
+	static const uint8_t expected[] = {
+		0x08, 'P', '_', '_', '_', 0x12, 12, 2,
+		0x12, 4, 2, 0x00, 0x01,
+		0x12, 4, 1, 0x0a, 2,
+	};
+	static const uint64_t values[] = { 0, 1, 2 };
+	struct aml *aml = aml_new();
+
+	(void)unused;
+	aml_package(aml, "P");
+	aml_element_package(aml, values, 2);
+	aml_element_package(aml, values + 2, 1);
+	aml_end(aml);
+	check_bytes(aml, expected, sizeof(expected));
+}
+
 /* A scope whose contents have `content` bytes, with its name. */
 static GByteArray *scope_of(size_t content)
 {
@@ -127,6 +177,8 @@ int main(void)
 		cmocka_unit_test(integers),
 		cmocka_unit_test(names),
 		cmocka_unit_test(blocks),
+		cmocka_unit_test(methods),
+		cmocka_unit_test(packages),
 		cmocka_unit_test(package_lengths),
 	};
 

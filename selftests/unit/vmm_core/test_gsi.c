@@ -82,12 +82,35 @@ static void test_same_level(void **state)
 static void test_beyond_isa(void **state)
 {
 	(void)state;
-	for (unsigned int gsi = 16; gsi < IOAPIC_PINS; gsi++) {
+	for (unsigned int gsi = 20; gsi < IOAPIC_PINS; gsi++) {
 		drive(gsi, 1);
 		assert_int_equal(pic_irq, -1);
 		assert_int_equal(ioapic_pin, gsi);
 		drive(gsi, 0);
 	}
+}
+
+static void drive_pci(unsigned int line, int level, int irq, int irq_level)
+{
+	drive(16 + line, level);
+	assert_int_equal(ioapic_pin, 16 + line);
+	assert_int_equal(ioapic_level, level);
+	assert_int_equal(pic_irq, irq);
+	assert_int_equal(pic_level, irq_level);
+}
+
+/* PCI's lines have a pin each at the IOAPIC and share two at the PIC. */
+static void test_pci(void **state)
+{
+	(void)state;
+	drive_pci(0, 1, 10, 1);
+	drive_pci(1, 1, 11, 1);
+	drive_pci(2, 1, 10, 1);
+	drive_pci(0, 0, 10, 1);
+	drive_pci(1, 0, 11, 0);
+	drive_pci(3, 1, 11, 1);
+	drive_pci(2, 0, 10, 0);
+	drive_pci(3, 0, 11, 0);
 }
 
 int main(void)
@@ -97,6 +120,7 @@ int main(void)
 		cmocka_unit_test(test_pit),
 		cmocka_unit_test(test_same_level),
 		cmocka_unit_test(test_beyond_isa),
+		cmocka_unit_test(test_pci),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
