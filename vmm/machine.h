@@ -35,6 +35,7 @@ struct machine_config {
 	char *command_line;
 	GArray *modules;		/* of struct boot_module */
 	GArray *disks;			/* of struct machine_disk; NULL: none */
+	GArray *nets;			/* of struct machine_net; NULL: none */
 	gboolean rng;			/* an entropy device */
 	uint64_t memory;		/* bytes, a multiple of 2 MiB */
 	unsigned int cpus;		/* 1..MICA_MAX_VCPUS */

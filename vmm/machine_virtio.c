@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "machine_virtio.h"
 
+#include <string.h>
+
 #include "devices/block/device.h"
+#include "devices/net/device.h"
 #include "devices/rng/device.h"
 #include "error.h"
 #include "machine.h"
@@ -62,6 +65,31 @@ static gboolean add_disk(struct machine *machine, const struct machine_disk *dis
 			       error);
 }
 
+/* A locally administered address ("I/G and U/L address bits" of IEEE 802). */
+static void choose_mac(uint8_t *mac)
+{
+	for (unsigned int i = 0; i < NET_MAC_SIZE; i++)
+		mac[i] = g_random_int();
+	mac[0] = (mac[0] & ~1u) | 2;
+}
+
+static gboolean add_net(struct machine *machine, const struct machine_net *net,
+			unsigned int number, GError **error)
+{
+	struct machine_function *function = new_function(machine, "net", number);
+	struct net_device_config config = { .name = function->name };
+	struct net *tap = net_tap_open(net->tap, error);
+
+	if (!tap)
+		return FALSE;
+	if (net->mac_given)
+		memcpy(config.mac, net->mac, NET_MAC_SIZE);
+	else
+		choose_mac(config.mac);
+	return attach(machine, function,
+		      net_device_new(&config, &machine->virtio->memory, tap, error), error);
+}
+
 static gboolean add_rng(struct machine *machine, GError **error)
 {
 	struct machine_function *function = new_function(machine, "rng", 0);
@@ -74,12 +102,16 @@ static gboolean add_rng(struct machine *machine, GError **error)
 gboolean machine_add_virtio(struct machine *machine, GError **error)
 {
 	const GArray *disks = machine->config->disks;
+	const GArray *nets = machine->config->nets;
 
 	machine->virtio = g_new0(struct machine_virtio, 1);
 	machine->virtio->memory.ram = machine->memory;
 	machine->virtio->functions = g_ptr_array_new();
 	for (guint i = 0; disks && i < disks->len; i++)
 		if (!add_disk(machine, &g_array_index(disks, struct machine_disk, i), i, error))
+			return FALSE;
+	for (guint i = 0; nets && i < nets->len; i++)
+		if (!add_net(machine, &g_array_index(nets, struct machine_net, i), i, error))
 			return FALSE;
 	return !machine->config->rng || add_rng(machine, error);
 }

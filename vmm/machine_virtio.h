@@ -6,10 +6,12 @@
 #define MICA_VMM_MACHINE_VIRTIO_H
 
 #include <glib.h>
+#include <stdint.h>
 
 #include "backends/block.h"
 
 #define MACHINE_DISKS_MAX	16u
+#define MACHINE_NETS_MAX	8u
 
 struct machine;
 
@@ -18,6 +20,12 @@ struct machine_disk {
 	char *serial;			/* NULL: none */
 	gboolean read_only;
 	enum block_cache cache;
+};
+
+struct machine_net {
+	char *tap;			/* the host's interface */
+	uint8_t mac[6];
+	gboolean mac_given;		/* else one is made up */
 };
 
 /* Makes the devices of machine->config and attaches them, before pci_host_assign(). */

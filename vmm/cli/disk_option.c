@@ -5,24 +5,7 @@
 
 #include "../devices/block/device.h"
 #include "../error.h"
-
-/* Takes the text up to the next single comma; NULL at the end. */
-static char *next_part(const char **value)
-{
-	GString *part = g_string_new(NULL);
-	const char *at = *value;
-
-	if (!at) {
-		g_string_free(part, TRUE);
-		return NULL;
-	}
-	for (; *at && (*at != ',' || at[1] == ','); at++) {
-		at += *at == ',';
-		g_string_append_c(part, *at);
-	}
-	*value = *at ? at + 1 : NULL;
-	return g_string_free(part, FALSE);
-}
+#include "options.h"
 
 static gboolean take_ro(struct machine_disk *disk, const char *value, GError **error)
 {
@@ -86,11 +69,11 @@ static gboolean take_part(struct machine_disk *disk, char *part, GError **error)
 
 gboolean disk_option_parse(struct machine_disk *disk, const char *value, GError **error)
 {
-	disk->path = next_part(&value);
+	disk->path = cli_next_part(&value);
 	if (!*disk->path)
 		return error_set_usage(error, "the file's name is empty");
 	while (value) {
-		g_autofree char *part = next_part(&value);
+		g_autofree char *part = cli_next_part(&value);
 
 		if (!take_part(disk, part, error))
 			return FALSE;

@@ -7,6 +7,7 @@
 #include "../error.h"
 #include "../exit_status.h"
 #include "disk_option.h"
+#include "net_option.h"
 #include "options.h"
 
 #define MEMORY_UNIT	(2ull << 20)
@@ -139,6 +140,22 @@ static gboolean take_disk(void *target, const char *value, GError **error)
 	return FALSE;
 }
 
+static gboolean take_net(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+	struct machine_net net = { 0 };
+
+	if (config->nets->len == MACHINE_NETS_MAX)
+		return error_set_usage(error, "a guest has at most %u network cards",
+				       MACHINE_NETS_MAX);
+	if (net_option_parse(&net, value, error)) {
+		g_array_append_val(config->nets, net);
+		return TRUE;
+	}
+	net_option_clear(&net);
+	return FALSE;
+}
+
 static gboolean take_rng(void *target, const char *value, GError **error)
 {
 	struct machine_config *config = target;
@@ -173,6 +190,8 @@ static const struct cli_option run_options[] = {
 	  take_console },
 	{ "disk", "FILE[,ro][,serial=TEXT][,cache=none|host]",
 	  "a disk, from a file or block device; may be repeated", take_disk },
+	{ "net", "tap=NAME[,mac=ADDRESS]",
+	  "a network card on a tap interface; may be repeated", take_net },
 	{ "rng", NULL, "a virtio device with random bytes of the host", take_rng },
 	{ "stats", NULL, "print the exits that were counted, at the end", take_stats },
 	{ "check-host", NULL, "compare the host's registers around every entry; slow",
@@ -194,7 +213,9 @@ gboolean run_options_parse(int argc, char **argv, struct machine_config *config,
 		.cpus = 1,
 		.modules = g_array_new(FALSE, FALSE, sizeof(struct boot_module)),
 		.disks = g_array_new(FALSE, FALSE, sizeof(struct machine_disk)),
+		.nets = g_array_new(FALSE, FALSE, sizeof(struct machine_net)),
 	};
+	g_array_set_clear_func(config->nets, net_option_clear);
 	g_array_set_clear_func(config->modules, module_clear);
 	g_array_set_clear_func(config->disks, disk_option_clear);
 	if (!cli_parse(run_options, G_N_ELEMENTS(run_options), argc, argv, config, error))
@@ -216,6 +237,7 @@ void run_options_clear(struct machine_config *config)
 	g_clear_pointer(&config->console.path, g_free);
 	g_clear_pointer(&config->modules, g_array_unref);
 	g_clear_pointer(&config->disks, g_array_unref);
+	g_clear_pointer(&config->nets, g_array_unref);
 }
 
 char *run_options_help(void)

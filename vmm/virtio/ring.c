@@ -256,12 +256,9 @@ static void hand_back_in_order(struct virtqueue *queue, struct virtqueue_chain *
 
 	done->chain = chain;
 	done->written = written;
-	for (;;) {
-		done = &queue->done[queue->next_push % size];
-		if (!done->chain || done->chain->sequence != queue->next_push)
-			break;
+	while (queue->done[queue->next_push % size].chain) {
+		done = &queue->done[queue->next_push++ % size];
 		chain = g_steal_pointer(&done->chain);
-		queue->next_push++;
 		hand_back(queue, chain, done->written);
 	}
 }

@@ -209,7 +209,6 @@ static const struct request wrong[] = {
 	{ VIRTIO_BLK_T_OUT, 0, 511, 0 },
 	{ VIRTIO_BLK_T_DISCARD, 0, 0, 0 },
 	{ VIRTIO_BLK_T_DISCARD, 0, 15, 0 },
-	{ VIRTIO_BLK_T_DISCARD, 0, 33 * 16, 0 },
 };
 
 static void wrong_requests(void **unused)
@@ -272,6 +271,29 @@ static void assert_zero(const struct disk *disk, uint64_t sector, size_t sectors
 	for (size_t i = 0; i < sectors * 512; i++)
 		others += contents[i] != 0;
 	assert_int_equal(others == 0, zero);
+}
+
+/* 32 segments are the most. */
+static void many_segments(void **unused)
+{
+	struct virtio_blk_discard_write_zeroes segments[33];
+	struct disk disk;
+
+	(void)unused;
+	open_disk(&disk, false, BLOCK_CACHE_AUTO, 1);
+	bench_start(&disk.bench, COMMON, RING_SIZE);
+	for (unsigned int i = 0; i < G_N_ELEMENTS(segments); i++)
+		segments[i] = (struct virtio_blk_discard_write_zeroes){ 2 * i, 1, 0 };
+	memcpy(bench_at(&disk.bench, DATA, sizeof(segments)), segments, sizeof(segments));
+	assert_int_equal(transact(&disk, 0, &(struct request){
+		VIRTIO_BLK_T_WRITE_ZEROES, 0, 33 * 16, 0 }), VIRTIO_BLK_S_IOERR);
+	assert_zero(&disk, 0, 1, false);
+	assert_int_equal(transact(&disk, 0, &(struct request){
+		VIRTIO_BLK_T_WRITE_ZEROES, 0, 32 * 16, 0 }), VIRTIO_BLK_S_OK);
+	for (unsigned int i = 0; i < 32; i++)
+		assert_zero(&disk, 2 * i, 1, true);
+	assert_zero(&disk, 64, 1, false);
+	close_disk(&disk);
 }
 
 static void ranges(void **unused)
@@ -434,7 +456,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_and_writes), cmocka_unit_test(unaligned),
 		cmocka_unit_test(serial), cmocka_unit_test(wrong_requests),
-		cmocka_unit_test(read_only), cmocka_unit_test(ranges),
+		cmocka_unit_test(read_only), cmocka_unit_test(ranges), cmocka_unit_test(many_segments),
 		cmocka_unit_test(bad_chains), cmocka_unit_test(reset_under_load),
 		cmocka_unit_test(cache_modes), cmocka_unit_test(images),
 	};

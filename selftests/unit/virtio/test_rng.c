@@ -168,11 +168,53 @@ static void starts_badly(void **unused)
 	close_rng(&f);
 }
 
+/* ---------------------------------------------------------------- configuration space */
+
+static unsigned int config_writes;
+
+static void note_config_write(struct virtio_device *device, unsigned int offset,
+			      unsigned int size, uint64_t value)
+{
+	(void)value;
+	assert_true(offset + size <= device->config_size);
+	config_writes++;
+}
+
+static void config_space(void **unused)
+{
+	g_autofree uint8_t *config = g_malloc(6);	/* AddressSanitizer knows its end */
+	struct virtio_device_ops ops;
+	struct virtio_device *device;
+	struct fixture f;
+
+	(void)unused;
+	open_rng(&f);
+	device = f.bench.device;
+	ops = *device->ops;
+	ops.config_write = note_config_write;
+	memcpy(config, "\x01\x02\x03\x04\x05\x06", 6);
+	device->ops = &ops;
+	device->config = config;
+	device->config_size = 6;
+	assert_int_equal(virtio_device_config_read(device, 0, 4), 0x04030201);
+	assert_int_equal(virtio_device_config_read(device, 4, 8), 0x0605);
+	assert_int_equal(virtio_device_config_read(device, 6, 4), 0);
+	assert_int_equal(virtio_device_config_read(device, UINT64_MAX, 8), 0);
+	virtio_device_config_write(device, 4, 2, 0);
+	assert_int_equal(config_writes, 1);
+	virtio_device_config_write(device, 4, 4, 0);
+	virtio_device_config_write(device, 6, 1, 0);
+	virtio_device_config_write(device, UINT64_MAX, 2, 0);
+	assert_int_equal(config_writes, 1);
+	close_rng(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gives_bytes), cmocka_unit_test(breaks_and_heals),
 		cmocka_unit_test(negotiates), cmocka_unit_test(starts_badly),
+		cmocka_unit_test(config_space),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
