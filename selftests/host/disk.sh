@@ -21,11 +21,13 @@ reads()
 		cat /sys/block/vda/serial; echo; cat /sys/block/vda/ro /sys/block/vdb/ro
 		cat /sys/block/vda/size /sys/block/vdb/size
 		sha256sum /dev/vda /dev/vdb
+		cut -c33-35 /sys/bus/virtio/devices/virtio0/features
 		head -c 100 /dev/hwrng | wc -c
 		dd if=/dev/zero of=/dev/vdb bs=512 count=1 2>&1 | tail -1" >$work/out || return 1
 	cat $work/out
 	head -c 999936 $work/b.img >$work/b.cut
 	grep -q '^first-one$' $work/out || return 1
+	grep -q '^101$' $work/out || return 1		# VERSION_1 and packed rings
 	grep -q "^$(sha256sum <$work/a.img | cut -c1-64)  /dev/vda" $work/out || return 1
 	grep -q "^$(sha256sum <$work/b.cut | cut -c1-64)  /dev/vdb" $work/out || return 1
 	grep -q '^100$' $work/out
@@ -40,6 +42,18 @@ writes()
 		sha256sum /dev/vda" >$work/out || return 1
 	cat $work/out
 	grep -q "^$(sha256sum <$work/c.img | cut -c1-64)  /dev/vda" $work/out
+}
+
+# The rings of old kernels, by the old registers.
+legacy()
+{
+	pattern $work/e.img 4194304
+	guest --disk $work/e.img,ro -- "sh /drivers.sh vda force_legacy=1
+		cut -c33-35 /sys/bus/virtio/devices/virtio0/features
+		sha256sum /dev/vda" >$work/out || return 1
+	cat $work/out
+	grep -q '^000$' $work/out || return 1
+	grep -q "^$(sha256sum <$work/e.img | cut -c1-64)  /dev/vda" $work/out
 }
 
 holes()
@@ -67,6 +81,7 @@ set -o pipefail
 make_drivers virtio_pci virtio_blk virtio_rng
 case_is "disk: host $host, the guest reads what the host wrote" reads
 case_is "disk: host $host, the host reads what the guest wrote" writes
+case_is "disk: host $host, a legacy driver reads" legacy
 case_is "disk: host $host, discard makes holes" holes
 case_is "disk: wrong images are refused" refuses
 cases_end

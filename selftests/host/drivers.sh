@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Sourced by scripts whose guest needs modules: it gets them from the host, which must run
 # the same kernel.  Needs $work, a directory, and $host, the kernel's series.
-#	make_drivers NAME...		an initrd with them
+#	make_drivers NAME...		an initrd with them; `sh /drivers.sh [DISK [OPTION]]` in the
+#					guest inserts them, virtio_pci with the option, and
+#					waits for the disk
 #	guest OPTION... -- COMMAND	runs `mica` with it; what the guest prints
 
 # What is needed, in the order in which it must be inserted.
@@ -22,7 +24,10 @@ make_drivers()
 	done
 	cat >"$work/initrd/drivers.sh" <<-'END'
 		for module in /modules/*.ko; do
-			insmod $module
+			case $module in
+			*-virtio_pci.ko) insmod $module $2 ;;
+			*) insmod $module ;;
+			esac
 		done
 		[ -z "$1" ] || while [ ! -b /dev/$1 ]; do sleep 0.1; done
 	END

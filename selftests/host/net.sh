@@ -16,29 +16,23 @@ set_up()
 	tunctl -t tap0 && ifconfig tap0 $here netmask 255.255.255.0 up
 }
 
-# Serves what the guest asks for, one connection each.
-serve()
-{
-	nc -l -p 7001 <$work/down &
-	nc -l -p 7002 >$work/got &
-}
-
 answers()
 {
 	head -c 3000000 /dev/urandom >$work/down
-	serve
+	httpd -p 7001 -h $work
+	nc -l -p 7002 >$work/got &
 	guest --net tap=tap0,mac=02:00:00:00:00:99 -- "sh /drivers.sh
 		ifconfig eth0 $there netmask 255.255.255.0 up
 		cat /sys/class/net/eth0/address
 		ping -c 3 -i 0.2 -s 56 $here | tail -2
 		ping -c 3 -i 0.2 -s 9000 $here | tail -2
-		nc $here 7001 </dev/null | sha256sum
+		wget -q -O - http://$here:7001/down | sha256sum
 		head -c 2000000 /dev/urandom >/tmp/up
 		sha256sum /tmp/up
 		nc $here 7002 </tmp/up
 		grep -c virtio0-input /proc/interrupts" >$work/out || return 1
-	wait
 	cat $work/out
+	wait
 	grep -q '^02:00:00:00:00:99$' $work/out || return 1
 	[ "$(grep -c ' 3 packets received, 0% packet loss' $work/out)" -eq 2 ] || return 1
 	grep -q "^$(sha256sum <$work/down | cut -c1-64)  -" $work/out || return 1

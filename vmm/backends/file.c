@@ -152,14 +152,12 @@ int file_after_fallocate(struct file *file, struct block_request *request, int e
 
 /* ---------------------------------------------------------------- the plain way */
 
-static int transfer(struct file *file, struct block_request *request)
+int file_transfer(struct file *file, struct block_request *request)
 {
 	int flags = request->durable ? RWF_DSYNC : 0;
 	off_t offset;
 	ssize_t count;
 
-	if (!file_prepare(file, request))
-		return -ENOMEM;
 	while (request->left_length) {
 		offset = request->offset + (request->length - request->left_length);
 		if (request->op == BLOCK_READ)
@@ -183,7 +181,7 @@ static int plain(struct file *file, struct block_request *request)
 	switch (request->op) {
 	case BLOCK_READ:
 	case BLOCK_WRITE:
-		return transfer(file, request);
+		return file_prepare(file, request) ? file_transfer(file, request) : -ENOMEM;
 	case BLOCK_FLUSH:
 		return fdatasync(file->fd) < 0 ? -errno : 0;
 	case BLOCK_DISCARD:
@@ -278,8 +276,9 @@ static bool probe_direct(int fd)
 static gboolean set_direct(struct file *file, const char *path, enum block_cache cache,
 			   GError **error)
 {
-	int flags = fcntl(file->fd, F_GETFL);
+	int flags = fcntl(file->fd, F_GETFL) & ~O_NONBLOCK;
 
+	fcntl(file->fd, F_SETFL, flags);
 	if (cache == BLOCK_CACHE_HOST)
 		return TRUE;
 	file->direct = fcntl(file->fd, F_SETFL, flags | O_DIRECT) == 0 && probe_direct(file->fd);
@@ -307,7 +306,7 @@ static gboolean set_up(struct file *file, const char *path, enum block_cache cac
 	return TRUE;
 }
 
-/* O_NONBLOCK: a FIFO would wait for its other end. */
+/* O_NONBLOCK is for opening only: a FIFO would wait for its other end. */
 struct block *block_file_open(const char *path, bool read_only, enum block_cache cache,
 			      GError **error)
 {

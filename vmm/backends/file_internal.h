@@ -25,6 +25,8 @@ struct file {
 bool file_prepare(struct file *file, struct block_request *request);
 /* `count` more bytes were transferred; true: that was all. */
 bool file_advance(struct block_request *request, size_t count);
+/* Does the rest of a transfer at once; 0 or -errno. */
+int file_transfer(struct file *file, struct block_request *request);
 /* Looks at how it ended, undoes file_prepare() and calls `done`. */
 void file_finish(struct file *file, struct block_request *request, int error);
 /* The mode of fallocate() for a DISCARD or WRITE_ZEROES. */

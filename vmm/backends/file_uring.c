@@ -103,11 +103,13 @@ static void uring_submitted(struct block *block)
 /* Returns 1 if the request is not at its end yet, else 0 or -errno. */
 static int judge(struct file *file, struct block_request *request, int result)
 {
-	if (result == -EINTR || result == -EAGAIN)
+	if (result == -EINTR)
 		return 1;
 	if (!is_transfer(request))
 		return request->op == BLOCK_FLUSH ? result :
 						    file_after_fallocate(file, request, result);
+	if (result == -EAGAIN)		/* not without waiting: then by waiting */
+		return file_transfer(file, request);
 	if (result <= 0)
 		return result ? result : -EIO;
 	return !file_advance(request, result);

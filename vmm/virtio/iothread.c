@@ -83,6 +83,7 @@ static void set_wish(struct iothread *thread, enum wish wish)
 
 void iothread_resume(struct iothread *thread)
 {
+	g_assert(iothread_pausing(thread));
 	set_wish(thread, WISH_RUN);
 }
 

@@ -229,6 +229,24 @@ static void wrong_requests(void **unused)
 	close_disk(&disk);
 }
 
+/* Somebody makes the image shorter meanwhile: an error, not old bytes of the buffer. */
+static void shrinks(void **unused)
+{
+	struct disk disk;
+
+	(void)unused;
+	for (int cache = BLOCK_CACHE_AUTO; cache <= BLOCK_CACHE_HOST; cache += BLOCK_CACHE_HOST) {
+		open_disk(&disk, false, cache, 1);
+		bench_start(&disk.bench, COMMON, RING_SIZE);
+		assert_int_equal(ftruncate(disk.fd, 4096), 0);
+		assert_int_equal(transact(&disk, 0, &(struct request){
+			VIRTIO_BLK_T_IN, 0, 0, 8192 }), VIRTIO_BLK_S_IOERR);
+		assert_int_equal(transact(&disk, 0, &(struct request){
+			VIRTIO_BLK_T_IN, 0, 0, 4096 }), VIRTIO_BLK_S_OK);
+		close_disk(&disk);
+	}
+}
+
 static void read_only(void **unused)
 {
 	struct disk disk;
@@ -456,7 +474,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_and_writes), cmocka_unit_test(unaligned),
 		cmocka_unit_test(serial), cmocka_unit_test(wrong_requests),
-		cmocka_unit_test(read_only), cmocka_unit_test(ranges), cmocka_unit_test(many_segments),
+		cmocka_unit_test(shrinks), cmocka_unit_test(read_only), cmocka_unit_test(ranges), cmocka_unit_test(many_segments),
 		cmocka_unit_test(bad_chains), cmocka_unit_test(reset_under_load),
 		cmocka_unit_test(cache_modes), cmocka_unit_test(images),
 	};

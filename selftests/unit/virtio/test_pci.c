@@ -366,6 +366,9 @@ static void window(void **unused)
 	config_write(&f, at + VIRTIO_PCI_CAP_LENGTH, 4, 3);
 	config_write(&f, at + 16, 2, 16);
 	assert_int_equal(get(&f, common + VIRTIO_PCI_COMMON_Q_SIZE, 2), 8);
+	config_write(&f, at + VIRTIO_PCI_CAP_LENGTH, 4, 0);
+	config_write(&f, at + 16, 2, 16);
+	config_read(&f, at + 16, 2);
 	config_write(&f, at + VIRTIO_PCI_CAP_LENGTH, 4, 4);
 	config_write(&f, at + VIRTIO_PCI_CAP_BAR, 1, 200);
 	config_write(&f, at + VIRTIO_PCI_CAP_OFFSET, 4, 0xfffffffc);
