@@ -33,6 +33,8 @@ answers()
 		grep -c virtio0-input /proc/interrupts" >$work/out || return 1
 	cat $work/out
 	wait
+	ls -l $work
+	sha256sum $work/down $work/got
 	grep -q '^02:00:00:00:00:99$' $work/out || return 1
 	[ "$(grep -c ' 3 packets received, 0% packet loss' $work/out)" -eq 2 ] || return 1
 	grep -q "^$(sha256sum <$work/down | cut -c1-64)  -" $work/out || return 1
