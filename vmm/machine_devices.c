@@ -5,6 +5,7 @@
 #include "chipset/chipset.h"
 #include "error.h"
 #include "machine.h"
+#include "machine_virtio.h"
 #include "message.h"
 #include "pci/host.h"
 #include "vcpu.h"
@@ -90,7 +91,12 @@ static void add_pci(struct machine *machine)
 		.mmio = machine->mmio,
 		.config_ports = machine->config_ports,
 		.hotplug_ports = HOTPLUG_PORTS,
-		.sink = { .msi = send_msi, .opaque = machine },
+		.sink = {
+			.msi = send_msi,
+			.irqfd = machine_bind_irq,
+			.ioeventfd = machine_bind_io,
+			.opaque = machine,
+		},
 	};
 	uint16_t level_irqs = 0;
 
@@ -154,11 +160,11 @@ void machine_add_devices(struct machine *machine)
 	machine->i8042 = i8042_new(machine->ports, power);
 	machine->debug_exit = debug_exit_new(machine->ports, power);
 	add_pci(machine);
-	pci_host_assign(machine->pci);
 }
 
 void machine_free_devices(struct machine *machine)
 {
+	machine_free_virtio(machine);
 	g_clear_pointer(&machine->pci, pci_host_free);
 	g_clear_pointer(&machine->debug_exit, debug_exit_free);
 	g_clear_pointer(&machine->i8042, i8042_free);
