@@ -10,9 +10,8 @@
 #include <asm/special_insns.h>
 
 /*
- * So many entries without a look at the host's interrupts.  A CPU exits for a pending one
- * before the guest's next instruction (SDM volume 3, "Other Causes of VM Exits"), whatever
- * RFLAGS.IF is; Bochs 3.0 does so only if IF is set.
+ * So many entries without a look at the host's interrupts.  No CPU needs it; Bochs does, for
+ * the reason of LONGEST_STAY_MS: here it is the guest's exits that keep it going.
  */
 #define LONGEST_SERIES	256
 
