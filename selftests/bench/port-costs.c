@@ -34,7 +34,8 @@
 	extern const char name[], name##_end[]; \
 	__asm__(".pushsection .rodata\n" #name ":\n.code16\n" \
 		"mov $0x2000, %di\n mov $201, %cx\n" \
-		"1: lfence\n rdtsc\n mov %eax, %esi\n mov %bp, %ax\n mov %bx, %dx\n" operation "\n" \
+		"1: lfence\n rdtsc\n mov %eax, %esi\n mov %bp, %ax\n mov %bx, %dx\n" \
+		operation "\n" \
 		"lfence\n rdtsc\n sub %esi, %eax\n mov %eax, (%di)\n add $4, %di\n loop 1b\n" \
 		"out %al, $0xe1\n" \
 		#name "_end:\n.code64\n.popsection\n")
