@@ -200,7 +200,7 @@ static enum mica_next enter_series(struct mica_vcpu *vcpu)
 			if (unlikely(READ_ONCE(vcpu->requests)))
 				continue;
 		}
-		if (unlikely(mica_host_wants_thread()))
+		if (unlikely(mica_series_over(vcpu)))
 			return MICA_NEXT_HOST;
 		vcpu->count.entries++;
 		next = mica_backend->enter(vcpu);
@@ -213,6 +213,7 @@ static enum mica_next series(struct mica_vcpu *vcpu)
 {
 	enum mica_next next;
 
+	vcpu->series_start = vcpu->count.entries;
 	mica_fpu_enter(vcpu);
 	next = enter_series(vcpu);
 	mica_fpu_leave(vcpu);

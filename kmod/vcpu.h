@@ -125,6 +125,7 @@ struct mica_vcpu {
 	struct mica_hostcheck *hostcheck;	/* [l] NULL without MICA_VM_CHECK_HOST */
 	struct mica_vcpu_state scratch;	/* [v] the checked copy of what user space gave */
 	struct mica_counters count;	/* [l] */
+	u64 series_start;		/* [l] count.entries when the series began */
 };
 
 struct mica_vm {

@@ -167,7 +167,7 @@ static enum mica_next enter_once(struct mica_vcpu *vcpu)
 /* Is there anything that the core's loop must see before another entry? */
 static bool others_want(const struct mica_vcpu *vcpu)
 {
-	return READ_ONCE(vcpu->requests) || mica_host_wants_thread();
+	return READ_ONCE(vcpu->requests) || mica_series_over(vcpu);
 }
 
 enum mica_next svm_enter(struct mica_vcpu *vcpu)

@@ -83,6 +83,14 @@ static enum mica_next exit_wrmsr(struct mica_vcpu *vcpu)
 	return next;
 }
 
+/* "Relative Priority of Faults and VM Exits" has CPUs look at CPL first; Bochs does not. */
+static enum mica_next exit_xsetbv(struct mica_vcpu *vcpu)
+{
+	if (vmx_read(GUEST_SS_AR_BYTES) >> 5 & 3)
+		return exit_protection(vcpu);
+	return mica_exit_xsetbv(vcpu);
+}
+
 static enum mica_next exit_timer(struct mica_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -159,7 +167,7 @@ static const struct exit_row {
 	[52] = { "preemption_timer", exit_timer },
 	[53] = { "invvpid", exit_undefined },
 	[54] = { "wbinvd", exit_nothing },
-	[55] = { "xsetbv", mica_exit_xsetbv },
+	[55] = { "xsetbv", exit_xsetbv },
 	[56] = { "apic_write", vmx_exit_apic_write },
 	[57] = { "rdrand" },
 	[58] = { "invpcid" },
@@ -179,8 +187,9 @@ static const struct exit_row {
 	[73] = { "enqcmds_pasid" },
 	[74] = { "bus_lock" },
 	[75] = { "instruction_timeout" },
-	[76] = { "seamcall" },
-	[77] = { "tdcall" },
+	/* On a CPU with TDX these exit whoever executes them, at any CPL. */
+	[76] = { "seamcall", exit_undefined },
+	[77] = { "tdcall", exit_undefined },
 	[78] = { "rdmsrlist" },
 	[79] = { "wrmsrlist" },
 };

@@ -2,6 +2,7 @@
 /* The small VMM of the guest tests: see guest.h. */
 #include "guest.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -257,6 +258,14 @@ static const char *const exit_names[] = {
 	[MICA_EXIT_INTERNAL_ERROR] = "internal-error", [MICA_EXIT_INTERRUPTED] = "interrupted",
 	[MICA_EXIT_HOST_STATE] = "host-state", [MICA_EXIT_MEMORY_FAULT] = "memory-fault",
 };
+
+bool guest_host_is_lenient(void)
+{
+	unsigned int eax, regs[3];
+
+	__cpuid(0x40000000, eax, regs[0], regs[1], regs[2]);
+	return !memcmp(regs, "TCGTCGTCGTCG", sizeof(regs));
+}
 
 const char *guest_exit_name(unsigned int reason)
 {

@@ -77,6 +77,9 @@ bool guest_finish(struct guest *g);
 bool guest_emulate_apic_access(struct guest *g);
 /* As a string, for messages. */
 const char *guest_exit_name(unsigned int reason);
+/* QEMU emulates the host's CPU: a guest there has no breakpoints and no #AC, and writes to
+ * control registers and MSRs what a CPU refuses. */
+bool guest_host_is_lenient(void);
 
 /* A pointer into guest RAM. */
 static inline void *guest_at(struct guest *g, uint64_t gpa)

@@ -7,6 +7,8 @@
 
 extern TESTS(mode_tests);
 extern TESTS(exit_tests);
+extern TESTS(instruction_tests);
+extern TESTS(rare_tests);
 extern TESTS(memory_tests);
 extern TESTS(event_tests);
 extern TESTS(apic_tests);
@@ -18,6 +20,8 @@ extern TESTS(stats_tests);
 static const struct test *const tables[] = {
 	mode_tests,
 	exit_tests,
+	instruction_tests,
+	rare_tests,
 	memory_tests,
 	event_tests,
 	apic_tests,
