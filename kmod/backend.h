@@ -41,6 +41,7 @@ struct mica_backend {
 	u32 caps;			/* MICA_CAP_*, filled by setup() */
 	u64 xss;			/* IA32_XSS bits that guests may set, filled by setup() */
 	u32 lacks;			/* MICA_LACKS_*, filled by setup() */
+	bool shows_xsaves;		/* XSAVES cannot be hidden from a guest that has XSAVE */
 
 	/* [P] Is this CPU one of the vendors whose virtualization this is? */
 	bool (*ident)(void);

@@ -11,7 +11,7 @@
 #define CR0_DEFINED		(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | \
 				 X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | \
 				 X86_CR0_PG)
-#define EFER_DEFINED		(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX)
+#define EFER_DEFINED		(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX | EFER_FFXSR)
 
 typedef bool (*check_fn)(const struct mica_vcpu *vcpu, u64 value);
 

@@ -11,6 +11,7 @@
 #include "chipset/chipset.h"
 #include "error.h"
 #include "host.h"
+#include "machine_virtio.h"
 #include "message.h"
 #include "pci/host.h"
 #include "signals.h"
@@ -269,14 +270,20 @@ static gboolean machine_load(struct machine *machine, GError **error)
  */
 static gboolean machine_init(struct machine *machine, GError **error)
 {
+	gboolean made;
+
 	if (!machine_add_loop(machine, error) || !machine_add_vm(machine, error) ||
 	    !machine_add_buses(machine, error) || !machine_add_vcpus(machine, error) ||
 	    !machine_add_console(machine, error))
 		return FALSE;
 	pthread_mutex_lock(&machine->lock);
 	machine_add_devices(machine);
+	made = machine_add_virtio(machine, error);
+	if (made)
+		pci_host_assign(machine->pci);
 	pthread_mutex_unlock(&machine->lock);
-	return machine_load(machine, error) && machine_add_signals(machine, error);
+	return made && machine_bind_nobody(machine, error) && machine_load(machine, error) &&
+	       machine_add_signals(machine, error);
 }
 
 struct machine *machine_new(const struct machine_config *config, GError **error)

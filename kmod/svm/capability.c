@@ -23,6 +23,12 @@ static int check_allowed(void)
 		pr_err("mica: AMD-V is switched off by the firmware: enable \"SVM Mode\" in the firmware's setup and power the machine off and on\n");
 		return -EACCES;
 	}
+	/* Revision Guide for AMD Family 10h: a guest can cause a machine check by two TLB entries
+	 * for one address. */
+	if (boot_cpu_has_bug(X86_BUG_AMD_TLB_MMATCH)) {
+		pr_err("mica: this CPU (AMD family 10h) has erratum 383, by which a guest can stop the machine, and Mica does not work around it\n");
+		return -EOPNOTSUPP;
+	}
 	return 0;
 }
 

@@ -56,6 +56,12 @@ static enum mica_next exit_io(struct mica_vcpu *vcpu)
 	return mica_exit_io(vcpu, port, size, write);
 }
 
+/* This intercept, unlike most, comes before the look at the privilege level. */
+static enum mica_next exit_xsetbv(struct mica_vcpu *vcpu)
+{
+	return svm_save(vcpu)->cpl ? exit_protection(vcpu) : mica_exit_xsetbv(vcpu);
+}
+
 static enum mica_next exit_wrmsr(struct mica_vcpu *vcpu)
 {
 	u32 index = vcpu->gprs[MICA_RCX];
@@ -119,7 +125,7 @@ static const struct exit_row {
 	[WRMSR] = { "wrmsr", exit_wrmsr, { 2, { 0x0f, 0x30 } } },
 	[TASK_SWITCH] = { "task_switch" },
 	[FERR_FREEZE] = { "ferr_freeze" },
-	[SHUTDOWN] = { "shutdown", mica_exit_shutdown },
+	[SHUTDOWN] = { "shutdown", svm_exit_shutdown },
 	[VMRUN] = { "vmrun", exit_undefined },
 	[VMMCALL] = { "vmmcall", exit_undefined },
 	[VMLOAD] = { "vmload", exit_undefined },
@@ -133,7 +139,7 @@ static const struct exit_row {
 	[WBINVD] = { "wbinvd", exit_nothing, { 2, { 0x0f, 0x09 }, .any = 1 } },
 	[MONITOR] = { "monitor", exit_undefined },
 	[MWAIT] = { "mwait", exit_undefined },
-	[XSETBV] = { "xsetbv", mica_exit_xsetbv, { 3, { 0x0f, 0x01, 0xd1 } } },
+	[XSETBV] = { "xsetbv", exit_xsetbv, { 3, { 0x0f, 0x01, 0xd1 } } },
 	[RDPRU] = { "rdpru", exit_undefined },
 	[WRITE_TRAP] = { "register_write_trap" },
 	[INVLPGB] = { "invlpgb" },
@@ -232,6 +238,8 @@ enum mica_next svm_dispatch(struct mica_vcpu *vcpu)
 		error = svm_find_next_rip(vcpu, &row->opcode);
 		if (unlikely(error)) {
 			to_svm(vcpu)->slow = SVM_SLOW_FETCH;
+			if (error == -EIO)
+				return impossible(vcpu, "instruction that is not what exited");
 			return error == -EAGAIN ? MICA_NEXT_SLOW : MICA_NEXT_ENTER;
 		}
 	}

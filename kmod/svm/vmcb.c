@@ -145,7 +145,7 @@ static void init_vmcb(struct mica_vcpu *vcpu)
 	control->msrpm_base_pa = svm_pa(svm->msrpm);
 	control->int_ctl = V_INTR_MASKING_MASK;
 	control->nested_ctl = SVM_NESTED_CTL_NP_ENABLE;
-	control->nested_cr3 = __sme_set(vcpu->vm->mem.root_pa);
+	control->nested_cr3 = ((struct svm_vm *)vcpu->vm->backend)->nested_cr3;
 	svm_save(vcpu)->efer = EFER_SVME;
 	svm_save(vcpu)->dr6 = DR6_RESERVED;
 }
@@ -154,7 +154,7 @@ int svm_vcpu_init(struct mica_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
-	svm->vmcb = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	svm->vmcb = svm_alloc_page(NUMA_NO_NODE);
 	svm->msrpm = (void *)__get_free_pages(GFP_KERNEL_ACCOUNT, MSRPM_ORDER);
 	if (!svm->vmcb || !svm->msrpm)
 		return -ENOMEM;
