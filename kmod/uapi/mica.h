@@ -147,7 +147,9 @@ enum mica_exit {
 	MICA_EXIT_SHUTDOWN = 5,		/* triple fault */
 	MICA_EXIT_FAIL_ENTRY = 6,	/* the CPU or our check refuses the state, run->fail */
 	MICA_EXIT_INTERNAL_ERROR = 7,	/* an exit that we do not know, run->fail */
-	MICA_EXIT_INTERRUPTED = 8,	/* a signal or immediate_exit; MICA_VCPU_RUN gives EINTR */
+	/* A signal, immediate_exit, or the host needs the thread to return to user space for a
+	 * moment; MICA_VCPU_RUN gives EINTR.  Unless there was a reason, call it again. */
+	MICA_EXIT_INTERRUPTED = 8,
 	MICA_EXIT_HOST_STATE = 9,	/* MICA_VM_CHECK_HOST found a difference, run->fail */
 	MICA_EXIT_MEMORY_FAULT = 10,	/* the host cannot give the page, run->mmio */
 };

@@ -246,30 +246,34 @@ GUEST_CODE(ap_code, ".code16",
 	"mov $0x1000, %ax\n mov %ax, %ds\n mov %cs, %ax\n cmp $0x1100, %ax\n jne 1f\n"
 	"mov $0xffff, %bx\n mov %bx, %ds\n movl $0x600d, 0x10\n 1: hlt\n jmp 1b");
 
+struct ap {
+	int fd;
+	struct mica_run *run;
+};
+
 static void *run_ap(void *arg)
 {
-	int fd = *(int *)arg;
+	struct ap *ap = arg;
 
-	ioctl(fd, MICA_VCPU_RUN);
+	guest_enter(ap->fd, ap->run);
 	return NULL;
 }
 
 static void init_sipi(void)
 {
-	struct mica_run *ap_run;
 	pthread_t thread;
 	struct guest g;
-	int ap;
+	struct ap ap;
 
 	guest_init(&g);
-	ap = guest_add_vcpu(&g, 1, &ap_run);
+	ap.fd = guest_add_vcpu(&g, 1, &ap.run);
 	guest_load(&g, G_LONG, sipi_code, sipi_code_end);
 	memcpy(guest_at(&g, 0x11000), ap_code, ap_code_end - ap_code);
 	if (pthread_create(&thread, NULL, run_ap, &ap))
 		bail("pthread_create");
 	if (guest_finish(&g))
 		check_equal(g.done, 1);
-	ap_run->immediate_exit = 1;
+	ap.run->immediate_exit = 1;
 	pthread_kill(thread, SIGUSR1);
 	pthread_join(thread, NULL);
 	guest_destroy(&g);

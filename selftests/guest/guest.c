@@ -283,11 +283,23 @@ static bool take_report(struct guest *g)
 	return true;
 }
 
+int guest_enter(int vcpu, struct mica_run *run)
+{
+	while (ioctl(vcpu, MICA_VCPU_RUN))
+		if (errno != EINTR || guest_test_timed_out ||
+		    __atomic_load_n(&run->immediate_exit, __ATOMIC_RELAXED))
+			return errno;
+	return 0;
+}
+
 enum mica_exit guest_run(struct guest *g)
 {
+	int error;
+
 	do {
-		if (ioctl(g->vcpu, MICA_VCPU_RUN) && errno != EINTR)
-			bail("MICA_VCPU_RUN: %s (%s)", strerror(errno), g->run->fail.name);
+		error = guest_enter(g->vcpu, g->run);
+		if (error && error != EINTR)
+			bail("MICA_VCPU_RUN: %s (%s)", strerror(error), g->run->fail.name);
 	} while (take_report(g) || guest_emulate_apic_access(g));
 	return g->run->exit_reason;
 }

@@ -62,6 +62,11 @@ void guest_set_gate(struct guest *g, enum guest_mode mode, unsigned int vector, 
 void guest_get(struct guest *g, struct mica_vcpu_state *state);
 void guest_set(struct guest *g, uint64_t groups, const struct mica_vcpu_state *state);
 
+/* MICA_VCPU_RUN; 0 or an errno.  Again after EINTR without cause: the host has such moments, in
+ * which the thread must return to user space (a tick of Linux 6.4 or later).  Causes are
+ * run->immediate_exit and the end of the time that a test may take. */
+int guest_enter(int vcpu, struct mica_run *run);
+extern volatile bool guest_test_timed_out;
 /* Runs until something other than OUT to G_REPORT and accesses to the APIC's page; returns the
  * exit reason. */
 enum mica_exit guest_run(struct guest *g);

@@ -340,7 +340,7 @@ static void *run_vcpu(void *arg)
 	int result;
 
 	do {
-		result = result_of(g->vcpu, MICA_VCPU_RUN, 0);
+		result = guest_enter(g->vcpu, g->run);
 	} while (result == EBUSY);
 	return (void *)(intptr_t)result;
 }

@@ -14,6 +14,7 @@
 /* A guest that never exits is interrupted, which the case then reports as its exit. */
 #define CASE_SECONDS 20
 
+volatile bool guest_test_timed_out;
 static bool case_failed;
 static char case_skipped[160];
 
@@ -67,6 +68,7 @@ static bool run_case(const struct test *test, unsigned int number)
 {
 	case_failed = false;
 	case_skipped[0] = 0;
+	guest_test_timed_out = false;
 	alarm(CASE_SECONDS);
 	test->run();
 	alarm(0);
@@ -78,7 +80,8 @@ static bool run_case(const struct test *test, unsigned int number)
 
 static void wake_up(int signal)
 {
-	(void)signal;
+	if (signal == SIGALRM)
+		guest_test_timed_out = true;
 }
 
 int main(int argc, char **argv)

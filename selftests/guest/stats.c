@@ -138,7 +138,8 @@ static void counts(void)
 	check_equal(value_of(&stats, "wbinvd") + value_of(&stats, "invd"), 5);
 	check_equal(value_of(&stats, "io_instruction"), 5);
 	check_equal(value_of(&stats, "wrmsr"), 1);
-	check_equal(value_of(&stats, "user_exits"), 5);
+	check(value_of(&stats, "user_exits") >= 5, "%llu exits to user space",
+	      (unsigned long long)value_of(&stats, "user_exits"));
 	check_equal(value_of(&stats, "refused_msrs"), 1);
 	check_equal(value_of(&stats, "injected_exceptions"), 1);
 	check(value_of(&stats, "series") >= 5, "%llu series",
