@@ -16,6 +16,7 @@ extern TESTS(apic_x2_tests);
 extern TESTS(ioctl_tests);
 extern TESTS(host_state_tests);
 extern TESTS(stats_tests);
+extern TESTS(seen_tests);	/* the last: looks back at all others */
 
 static const struct test *const tables[] = {
 	mode_tests,
@@ -29,6 +30,7 @@ static const struct test *const tables[] = {
 	ioctl_tests,
 	host_state_tests,
 	stats_tests,
+	seen_tests,
 };
 #define TABLE_COUNT (sizeof(tables) / sizeof(tables[0]))
 
