@@ -17,6 +17,7 @@
 #include <linux/bitops.h>
 #include <linux/cpu.h>
 #include <linux/errno.h>
+#include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/hrtimer.h>
@@ -32,6 +33,7 @@
 #include <linux/overflow.h>
 #include <linux/pagemap.h>
 #include <linux/pgtable.h>
+#include <linux/poll.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/rcuwait.h>
@@ -48,6 +50,7 @@
 #include <linux/version.h>
 #include <linux/vmstat.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include <asm/apicdef.h>
 #include <asm/cpufeature.h>
@@ -93,6 +96,16 @@ static inline bool mica_memory_high(struct task_struct *task)
 #else
 #define MICA_FOLL_INTERRUPTIBLE	0
 #endif
+
+/* Any context, interrupts on or off.  6.8 has taken the count away, which all had at 1. */
+static inline void mica_eventfd_signal(struct eventfd_ctx *eventfd)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+	eventfd_signal(eventfd);
+#else
+	eventfd_signal(eventfd, 1);
+#endif
+}
 
 /* The host counts second-level tables: SecPageTables of /proc/meminfo. */
 static inline void mica_count_table(void *table, int change)

@@ -19,20 +19,8 @@
 
 static void complete_port_read(struct mica_vcpu *vcpu)
 {
-	u64 data = READ_ONCE(vcpu->run->io.data);
-	u64 *rax = &vcpu->gprs[MICA_RAX];
-
 	vcpu->io.pending = false;
-	switch (vcpu->io.size) {
-	case 1:
-		*rax = (*rax & ~0xffull) | (u8)data;
-		break;
-	case 2:
-		*rax = (*rax & ~0xffffull) | (u16)data;
-		break;
-	default:
-		*rax = (u32)data;
-	}
+	mica_io_answer(vcpu, vcpu->io.size, READ_ONCE(vcpu->run->io.data));
 }
 
 static void complete_extint(struct mica_vcpu *vcpu)

@@ -24,6 +24,8 @@ static const struct counter_row {
 	COUNTER(migrations),
 	COUNTER(timer_expiries),
 	COUNTER(refused_msrs),
+	COUNTER(port_signals),
+	COUNTER(port_ignored),
 };
 
 static void add(struct mica_stats *stats, const char *name, u64 value)

@@ -13,6 +13,7 @@
 #include "apic.h"
 #include "backend.h"
 #include "compat.h"
+#include "irqfd.h"
 #include "memory.h"
 #include "uapi/mica.h"
 
@@ -54,6 +55,8 @@ struct mica_counters {
 	u64 migrations;			/* between host CPUs */
 	u64 timer_expiries;
 	u64 refused_msrs;		/* RDMSR and WRMSR that gave #GP */
+	u64 port_signals;		/* OUTs that signalled an eventfd */
+	u64 port_ignored;		/* accesses to ports that are nobody's */
 };
 
 struct mica_vcpu {
@@ -138,6 +141,8 @@ struct mica_vm {
 	struct list_head link;		/* all VMs; vms_mutex in vm.c */
 	struct mutex lock;
 	struct mica_mem mem;
+	struct mica_ports __rcu *ports;	/* [m] to write; NULL: none was ever bound */
+	struct mica_irqfds irqfds;
 	struct mica_vcpu *vcpus[MICA_MAX_VCPUS];	/* [m] to write; never removed before the VM goes */
 	u32 vcpu_count;			/* [m] */
 	u64 tsc_offset;				/* [m] with which vCPUs start, so that all agree */
@@ -187,8 +192,11 @@ bool mica_event_prepare(struct mica_vcpu *vcpu);
 bool mica_event_wakes(struct mica_vcpu *vcpu);
 
 /* io.c: exits that the backends have decoded; [L] or [I]. */
-/* Port access without string; data is RAX for OUT.  Fills run->io; MICA_NEXT_USER. */
+/* Port access without string; data is RAX for OUT.  Answers it, or fills run->io and gives
+ * MICA_NEXT_USER. */
 enum mica_next mica_exit_io(struct mica_vcpu *vcpu, u16 port, u8 size, bool write);
+/* What IN of `size` bytes has read goes to AL, AX or EAX. */
+void mica_io_answer(struct mica_vcpu *vcpu, u8 size, u64 data);
 enum mica_next mica_exit_io_string(struct mica_vcpu *vcpu, u16 port, u8 size, bool write);
 enum mica_next mica_exit_mmio(struct mica_vcpu *vcpu, u64 gpa, u64 gva, u32 flags);
 enum mica_next mica_exit_fail(struct mica_vcpu *vcpu, enum mica_exit reason, u64 hw_reason,

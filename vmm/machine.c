@@ -276,7 +276,8 @@ static gboolean machine_init(struct machine *machine, GError **error)
 	pthread_mutex_lock(&machine->lock);
 	machine_add_devices(machine);
 	pthread_mutex_unlock(&machine->lock);
-	return machine_load(machine, error) && machine_add_signals(machine, error);
+	return machine_bind_nobody(machine, error) && machine_load(machine, error) &&
+	       machine_add_signals(machine, error);
 }
 
 struct machine *machine_new(const struct machine_config *config, GError **error)

@@ -127,6 +127,8 @@ bool machine_request_end(struct machine *machine, enum machine_end end, uint32_t
 /* machine_devices.c: the chips, and the wires between them.  They cannot fail; freeing is
  * valid on what is half made. */
 void machine_add_devices(struct machine *machine);
+/* Lets the kernel answer the ports that are nobody's; all devices are there. */
+gboolean machine_bind_nobody(struct machine *machine, GError **error);
 void machine_free_devices(struct machine *machine);
 
 #endif

@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 
 #include "chipset/chipset.h"
+#include "error.h"
 #include "machine.h"
 #include "message.h"
 #include "pci/host.h"
@@ -102,6 +103,32 @@ static void add_pci(struct machine *machine)
 	machine->pci = pci_host_new(&config);
 }
 
+/* A conflict is a bug of this program. */
+static void add_nobody(struct bus *bus, const char *name, uint64_t base, uint64_t length)
+{
+	int error = bus_add_nobody(bus, name, base, length);
+
+	g_assert_cmpint(error, ==, 0);
+}
+
+static bool bind_nobody(void *opaque, uint64_t base, uint64_t length)
+{
+	struct machine *machine = opaque;
+	struct mica_io_binding binding = {
+		.address = base, .length = length, .flags = MICA_BIND_IGNORE, .fd = -1,
+	};
+
+	return ioctl(machine->vm_fd, MICA_VM_BIND_IO, &binding) == 0;
+}
+
+gboolean machine_bind_nobody(struct machine *machine, GError **error)
+{
+	if (bus_tell_nobody(machine->ports, bind_nobody, machine))
+		return TRUE;
+	return error_set_errno(error, errno, "the module does not take over ports that are "
+			       "nobody's: install both from one release");
+}
+
 void machine_add_devices(struct machine *machine)
 {
 	struct irq_line intr = { .set = set_lint0, .opaque = machine };
@@ -111,6 +138,7 @@ void machine_add_devices(struct machine *machine)
 	};
 	struct power_sink *power = &machine->power;
 
+	add_nobody(machine->ports, "post", POST_PORT, 1);
 	power->request = request_power;
 	power->opaque = machine;
 	machine->pic = pic_new(machine->ports, intr);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "guest.h"
 
@@ -32,6 +33,20 @@ static void exit_cpuid(void)
 		check_equal(g.reports[3], 0);		/* upper half of RBX */
 		check(g.done >= 1, "highest leaf %u", g.done);
 	}
+	guest_destroy(&g);
+}
+
+/* The fastest exits in a row, interrupts off: the host must get its CPU back all the same. */
+GUEST_CODE(cpuid_loop_code, ".code64", "1: cpuid\n jmp 1b");
+
+static void exit_endless(void)
+{
+	struct guest g;
+
+	guest_init(&g);
+	guest_load(&g, G_LONG, cpuid_loop_code, cpuid_loop_code_end);
+	alarm(1);
+	check_equal(guest_run(&g), MICA_EXIT_INTERRUPTED);
 	guest_destroy(&g);
 }
 
@@ -309,6 +324,7 @@ static void failed_entry(void)
 
 TESTS(exit_tests) = {
 	{ "exit-cpuid", exit_cpuid },
+	{ "exit-endless", exit_endless },
 	{ "exit-port", exit_port },
 	{ "exit-string-port", exit_string_port },
 	{ "exit-control-registers", exit_control_registers },

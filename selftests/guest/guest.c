@@ -293,6 +293,19 @@ enum mica_exit guest_run(struct guest *g)
 	return g->run->exit_reason;
 }
 
+uint64_t guest_stat(struct guest *g, const char *name)
+{
+	struct mica_stats stats;
+	unsigned int i;
+
+	if (ioctl(g->vcpu, MICA_VCPU_GET_STATS, &stats))
+		bail("MICA_VCPU_GET_STATS: %s", strerror(errno));
+	for (i = 0; i < stats.count; i++)
+		if (!strcmp(stats.stats[i].name, name))
+			return stats.stats[i].value;
+	bail("the module has no counter %s", name);
+}
+
 bool guest_finish(struct guest *g)
 {
 	enum mica_exit reason = guest_run(g);

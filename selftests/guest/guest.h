@@ -72,6 +72,8 @@ bool guest_finish(struct guest *g);
 /* emulate.c: if the exit is an access to the APIC's page, does the instruction in place of the
  * CPU, and says so. */
 bool guest_emulate_apic_access(struct guest *g);
+/* A counter of MICA_VCPU_GET_STATS by its name; any thread, also while the vCPU runs. */
+uint64_t guest_stat(struct guest *g, const char *name);
 /* As a string, for messages. */
 const char *guest_exit_name(unsigned int reason);
 /* QEMU emulates the host's CPU: a guest there has no breakpoints and no #AC, and writes to
