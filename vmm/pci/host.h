@@ -73,8 +73,7 @@ struct pci_host_config {
 	/* Who gets the accesses to 0xcf8-0xcfb that are not for the address register: all
 	 * that are narrower than 4 bytes.  (A PC's reset control is at 0xcf9.) */
 	struct bus *config_ports;
-	struct pci_map map;
-	unsigned int hotplug_ports;	/* root ports to make, 0..PCI_PORTS_MAX */
+	struct pci_map map;		/* for each bus but the first there will be a root port */
 	struct pci_sink sink;
 };
 
