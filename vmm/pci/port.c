@@ -129,7 +129,7 @@ static bool is_open(const struct pci_port *port)
 
 bool pci_port_reaches(const struct pci_port *port, unsigned int bus)
 {
-	return is_open(port) && bus && bus == registers(port)[PCI_SECONDARY_BUS];
+	return is_open(port) && bus == registers(port)[PCI_SECONDARY_BUS];
 }
 
 static bool holds(uint64_t first, uint64_t end, uint64_t base, uint64_t last)

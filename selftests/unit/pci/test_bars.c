@@ -198,6 +198,7 @@ static void overlaps(void **state)
 	/* Half in the winner: all of it is in the other one. */
 	expect_load(&other, 2, 0xd0000ffc, 0xffc, 8);
 	expect_load(&fake, 1, 0xd0001ff8, 0xff8, 8);
+	expect_load(&other, 2, 0xd0001ffc, 0x1ffc, 8);
 	set_bar(2, 1, 0xd0001000, false);
 	expect_load(&fake, 1, 0xd0001000, 0, 4);
 	rig_write(&rig, 0, 1, PCI_COMMAND, 2, 0);

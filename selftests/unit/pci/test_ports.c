@@ -120,12 +120,11 @@ static void buses(void **state)
 
 static void windows(void **state)
 {
-	uint64_t bar, reads;
+	uint64_t reads;
 
 	(void)state;
 	assert_true(pci_host_plug(rig.host, fake.device, NULL));
 	pci_host_assign(rig.host);
-	bar = rig_read(&rig, 1, 0, 0x14, 4);
 	reads = fake.reads;
 	/* Out of the window, then half of the window away. */
 	rig_write(&rig, 1, 0, 0x14, 4, 0xd0000000);
@@ -143,12 +142,30 @@ static void windows(void **state)
 	rig_write(&rig, 0, 1, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 	assert_int_equal(rig_load(&rig, 0xd0000000, 4), fake_value(1, 0, 4));
 	assert_int_equal(rig_in(&rig, rig_read(&rig, 1, 0, 0x10, 2) & ~3u, 1), 0xff);
-	/* A port that does not master its bus lets no message through. */
+}
+
+/* A port that does not master its bus lets no message through, and then those that wait. */
+static void bus_mastering(void **state)
+{
+	unsigned int msix;
+	uint64_t bar;
+
+	(void)state;
+	assert_true(pci_host_plug(rig.host, fake.device, NULL));
+	pci_host_assign(rig.host);
+	msix = rig_capability(&rig, 1, 0, PCI_CAP_ID_MSIX);
+	bar = rig_read(&rig, 1, 0, 0x18, 4) & ~15u;
+	rig_write(&rig, 0, 1, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 	rig_write(&rig, 1, 0, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	assert_false(pci_bus_master(fake.device));
+	rig_write(&rig, 1, 0, msix + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+	rig_store(&rig, bar + 0x1000, 4, MSI_ADDRESS);
+	rig_store(&rig, bar + 0x1008, 8, MSI_DATA);
+	pci_msix_notify(fake.device, 0);
+	rig_expect_no_message(&rig);
 	rig_write(&rig, 0, 1, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	assert_true(pci_bus_master(fake.device));
-	(void)bar;
+	rig_expect_message(&rig, MSI_ADDRESS, MSI_DATA);
 }
 
 /* A port in D3hot reaches nothing. */
@@ -314,6 +331,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(cold, setup, teardown),
 		cmocka_unit_test_setup_teardown(buses, setup, teardown),
 		cmocka_unit_test_setup_teardown(windows, setup, teardown),
+		cmocka_unit_test_setup_teardown(bus_mastering, setup, teardown),
 		cmocka_unit_test_setup_teardown(power_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(bus_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(hot_plug_and_unplug, setup, teardown),
