@@ -206,10 +206,11 @@ static void power_on(void)
 	slot_control(SLTCTL_ALL | PCI_EXP_SLTCTL_PWR_OFF);
 	assert_true(pci_host_plug(rig.host, fake.device, NULL));
 	rig_expect_message(&rig, MSI_ADDRESS, MSI_DATA);
-	assert_int_equal(slot_status(), PCI_EXP_SLTSTA_PDS | PCI_EXP_SLTSTA_PDC);
+	assert_int_equal(slot_status(), PCI_EXP_SLTSTA_PDS | PCI_EXP_SLTSTA_PDC |
+			 PCI_EXP_SLTSTA_ABP);
 	assert_false(link_up());
 	assert_int_equal(rig_read(&rig, 1, 0, 0, 4), 0xffffffff);
-	clear_status(PCI_EXP_SLTSTA_PDC);
+	clear_status(PCI_EXP_SLTSTA_PDC | PCI_EXP_SLTSTA_ABP);
 	assert_int_equal(slot_status(), PCI_EXP_SLTSTA_PDS);
 	slot_control(SLTCTL_ALL | PCI_EXP_SLTCTL_PWR_IND_BLINK | PCI_EXP_SLTCTL_PWR_ON);
 	assert_true(link_up());
@@ -292,11 +293,12 @@ static void interrupt_pin(void **state)
 	rig_expect_no_message(&rig);
 	slot_control(PCI_EXP_SLTCTL_PDCE | PCI_EXP_SLTCTL_PWR_OFF);
 	assert_int_equal(rig.line[1], 0);
-	slot_control(SLTCTL_ALL | PCI_EXP_SLTCTL_PWR_OFF);
+	/* As Linux has it: the button, not presence. */
+	slot_control(PCI_EXP_SLTCTL_HPIE | PCI_EXP_SLTCTL_ABPE | PCI_EXP_SLTCTL_PWR_OFF);
 	assert_int_equal(rig.line[1], 1);
 	enable_msi();
 	assert_int_equal(rig.line[1], 0);
-	clear_status(PCI_EXP_SLTSTA_PDC);
+	clear_status(PCI_EXP_SLTSTA_PDC | PCI_EXP_SLTSTA_ABP);
 	assert_int_equal(rig.line[1], 0);
 }
 
