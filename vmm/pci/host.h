@@ -55,7 +55,9 @@ struct pci_ioeventfd {
  * returns, no message follows and the count is left to us.  A guest chooses address and
  * data: 0 or -errno.
  *
- * ioeventfd: likewise for a struct pci_ioeventfd; no two bound ones ever overlap.
+ * ioeventfd: likewise for a struct pci_ioeventfd.  Bound ones that overlap are for the same
+ * address and size and differ in their value.  It may refuse, as for memory: then the
+ * function gets the write.
  *
  * Both may be NULL: then neither is used (pci_has_irqfd()).
  */
