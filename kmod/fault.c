@@ -300,6 +300,14 @@ static int try_fault(struct mica_vcpu *vcpu, struct fault *fault)
 	return 1;
 }
 
+bool mica_memory_hole(struct mica_vm *vm, u64 gpa)
+{
+	struct mica_slot slot;
+	u64 gfn = gpa >> PAGE_SHIFT;
+
+	return gfn != APIC_DEFAULT_PHYS_BASE >> PAGE_SHIFT && !mica_memory_slot(&vm->mem, gfn, &slot);
+}
+
 int mica_memory_fault(struct mica_vcpu *vcpu, u64 gpa, u32 access)
 {
 	struct fault fault = {

@@ -54,6 +54,10 @@ unsigned int mica_memory_phys_bits(void);
 #define MICA_ACCESS_WRITE	2u
 #define MICA_ACCESS_EXEC	4u
 
+/* Is it certain, without asking the host for anything, that there is no memory at gpa?  Any
+ * context; mica_memory_fault() knows the rest. */
+bool mica_memory_hole(struct mica_vm *vm, u64 gpa);
+
 /* Resolves a second-level fault: 0 the access can be tried again, 1 there is no memory
  * (or it is read-only and this is a write): MMIO, -errno the host cannot give the page
  * (-EFAULT, -EHWPOISON, -ENOMEM), -EINTR a signal.  May sleep. */

@@ -46,6 +46,15 @@ void mica_run_complete(struct mica_vcpu *vcpu)
 		complete_extint(vcpu);
 }
 
+static void copy_groups(struct mica_vcpu_state *to, const struct mica_vcpu_state *from,
+			u64 groups)
+{
+#define MICA_STATE_GROUP(GROUP, group, bit) \
+	if (groups & MICA_STATE_##GROUP) \
+		to->group = from->group;
+#include "uapi/vcpu_state.def"
+}
+
 /* Loaded.  Copy once, check the copy, use the copy. */
 static int commit_state(struct mica_vcpu *vcpu)
 {
@@ -55,7 +64,7 @@ static int commit_state(struct mica_vcpu *vcpu)
 
 	if (likely(!groups))
 		return 0;
-	vcpu->scratch = vcpu->run->state;
+	copy_groups(&vcpu->scratch, &vcpu->run->state, groups);
 	WRITE_ONCE(vcpu->run->state_commit, 0);
 	bad = mica_state_set(vcpu, groups, &vcpu->scratch);
 	if (!bad)

@@ -15,10 +15,7 @@
 
 typedef bool (*check_fn)(const struct mica_vcpu *vcpu, u64 value);
 
-static bool check_ANY(const struct mica_vcpu *vcpu, u64 value)
-{
-	return true;
-}
+#define check_ANY	NULL
 
 static bool check_LOW32(const struct mica_vcpu *vcpu, u64 value)
 {
@@ -193,8 +190,10 @@ const char *mica_state_check(struct mica_vcpu *vcpu, u64 groups,
 	u64 value;
 
 	for (i = 0; i < ARRAY_SIZE(checks); i++) {
+		if (!(groups & checks[i].group) || !checks[i].check)
+			continue;
 		memcpy(&value, (const u8 *)state + checks[i].offset, sizeof(value));
-		if ((groups & checks[i].group) && !checks[i].check(vcpu, value))
+		if (!checks[i].check(vcpu, value))
 			return checks[i].name;
 	}
 	if (groups & MICA_STATE_SEGS)

@@ -76,13 +76,14 @@ static void flush(void)
 
 #define RACE_PAGES	(2 * LARGE_PAGES)
 #define SEED		12345u
+#define COUNT_WORD	(G_DATA + 4)	/* how many numbers the guest has written */
 
 /* Writes pseudo-random numbers all over the slot until it is told to stop; reports how many. */
 GUEST_CODE(race_code, ".code32",
 	"mov $12345, %eax\n xor %ecx, %ecx\n"
 	"1: imul $1103515245, %eax, %eax\n add $12345, %eax\n"
 	"mov %eax, %ebx\n shr $10, %ebx\n and $0x3ffffc, %ebx\n"
-	"mov %eax, 0x40000000(%ebx)\n inc %ecx\n cmpl $0, 0x100000\n je 1b\n"
+	"mov %eax, 0x40000000(%ebx)\n inc %ecx\n mov %ecx, 0x100004\n cmpl $0, 0x100000\n je 1b\n"
 	"mov %ecx, %eax\n" DONE);
 
 static uint32_t next_number(uint32_t number)
@@ -129,7 +130,16 @@ static void start_over(struct race *race)
 #define RACE_COPIES	3000
 #define RACE_MOST	10000	/* the guest does not get on */
 
-/* As long as it takes to copy many pages by many bitmaps; the guest has its share of the CPU. */
+static void wait_for_writes(struct running *r)
+{
+	const uint32_t *count = guest_at(&r->t.g, COUNT_WORD);
+	uint32_t before = __atomic_load_n(count, __ATOMIC_ACQUIRE);
+
+	while (__atomic_load_n(count, __ATOMIC_ACQUIRE) == before && !has_ended(r))
+		sched_yield();
+}
+
+/* As long as it takes to copy many pages by many bitmaps. */
 static void *copy_thread(void *arg)
 {
 	struct race *race = arg;
@@ -144,7 +154,7 @@ static void *copy_thread(void *arg)
 		copy_dirty(race);
 		if (race->restarts && round % 64 == 63)
 			start_over(race);
-		sched_yield();
+		wait_for_writes(&race->running);
 	}
 	tell_to_stop(&race->running);
 	return NULL;

@@ -85,6 +85,7 @@ void guest_init_flags(struct guest *g, uint32_t vm_flags)
 
 void guest_destroy(struct guest *g)
 {
+	guest_note_exits(g);
 	munmap(g->run, MICA_RUN_SIZE);
 	close(g->vcpu);
 	close(g->vm);

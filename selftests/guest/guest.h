@@ -48,6 +48,8 @@ struct guest {
 void guest_init(struct guest *g);
 void guest_init_flags(struct guest *g, uint32_t vm_flags);	/* MICA_VM_* */
 void guest_destroy(struct guest *g);
+/* seen.c: adds up what the first vCPU has counted. */
+void guest_note_exits(const struct guest *g);
 
 /* A further vCPU; returns its fd.  *run is its page. */
 int guest_add_vcpu(struct guest *g, unsigned int id, struct mica_run **run);
@@ -108,6 +110,9 @@ bool check_(bool good, const char *file, int line, const char *format, ...)
 
 /* Marks the running case as skipped, with the reason. */
 void skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Not only those that the command line names. */
+bool test_runs_all(void);
 
 /* The test itself cannot go on: exits with 2 after a TAP "Bail out!". */
 void bail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));

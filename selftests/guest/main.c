@@ -16,6 +16,7 @@
 
 volatile bool guest_test_timed_out;
 static bool case_failed;
+static bool all_run;
 static char case_skipped[160];
 
 bool check_(bool good, const char *file, int line, const char *format, ...)
@@ -40,6 +41,11 @@ void skip(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(case_skipped, sizeof(case_skipped), format, args);
 	va_end(args);
+}
+
+bool test_runs_all(void)
+{
+	return all_run;
 }
 
 void bail(const char *format, ...)
@@ -96,6 +102,7 @@ int main(int argc, char **argv)
 		       "Runs the guest tests whose names begin with a PREFIX (default: all).\n");
 		return 0;
 	}
+	all_run = argc == 1;
 	sigaction(SIGUSR1, &wake, NULL);
 	sigaction(SIGALRM, &wake, NULL);
 	for (i = 0; i < TABLE_COUNT; i++)

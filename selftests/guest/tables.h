@@ -20,6 +20,7 @@ extern TESTS(eventfd_irq_tests);
 extern TESTS(ioctl_tests);
 extern TESTS(host_state_tests);
 extern TESTS(stats_tests);
+extern TESTS(seen_tests);	/* the last: looks back at all others */
 
 static const struct test *const tables[] = {
 	mode_tests,
@@ -37,6 +38,7 @@ static const struct test *const tables[] = {
 	ioctl_tests,
 	host_state_tests,
 	stats_tests,
+	seen_tests,
 };
 #define TABLE_COUNT (sizeof(tables) / sizeof(tables[0]))
 

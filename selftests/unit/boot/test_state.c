@@ -85,7 +85,7 @@ static void e820_small(void **unused)
 		{ 0x9fc00, 0x400, E820_RESERVED },
 		{ 0xe0000, 0x20000, E820_RESERVED },
 		{ MIB, MIB, E820_RAM },
-		{ 0xf8000000, 64 * MIB, E820_RESERVED },
+		{ 0xf8000000, 16 * MIB, E820_RESERVED },
 	};
 
 	(void)unused;
@@ -99,7 +99,7 @@ static void e820_around_the_hole(void **unused)
 		{ 0x9fc00, 0x400, E820_RESERVED },
 		{ 0xe0000, 0x20000, E820_RESERVED },
 		{ MIB, 0xc0000000 - MIB, E820_RAM },
-		{ 0xf8000000, 64 * MIB, E820_RESERVED },
+		{ 0xf8000000, 16 * MIB, E820_RESERVED },
 		{ 0x100000000ull, 2 * MIB, E820_RAM },
 	};
 
