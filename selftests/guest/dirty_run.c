@@ -10,8 +10,9 @@
 
 #define STOP_WORD	G_DATA
 
-/* Until it is told to stop. */
-GUEST_CODE(count_code, ".code32", "1: incl 0x40000008\n cmpl $0, 0x100000\n je 1b\n" DONE);
+/* Counts in two pages until it is told to stop. */
+GUEST_CODE(count_code, ".code32",
+	"1: incl 0x40000008\n incl 0x40001008\n cmpl $0, 0x100000\n je 1b\n" DONE);
 
 struct running {
 	struct tracked t;
@@ -40,20 +41,32 @@ static void run_beside(struct running *r, void *(*thread_function)(void *))
 	pthread_join(thread, NULL);
 }
 
-/* What is written after a bitmap was taken is in the next one: also by a CPU that was in the
- * guest all the time, and could write to the page before. */
+/* Until the counter in this page has changed. */
+static void wait_for(struct running *r, unsigned int page)
+{
+	const uint32_t *counter = (const uint32_t *)(r->t.ram + page * PAGE + 8);
+	uint32_t before = __atomic_load_n(counter, __ATOMIC_ACQUIRE);
+
+	while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) == before && !has_ended(r))
+		sched_yield();
+}
+
+/*
+ * What is written after a bitmap was taken is in the next one: also by a CPU that was in the
+ * guest all the time and could write to the page before, and by one that was about to get
+ * the second page because it had just written to the first.
+ */
 static void *watch_thread(void *arg)
 {
 	struct running *r = arg;
-	uint32_t *counter = (uint32_t *)(r->t.ram + 8), before;
 	unsigned int round;
 
-	for (round = 0; round < 50 && !has_ended(r); round++) {
+	for (round = 0; round < 200 && !has_ended(r); round++) {
+		wait_for(r, 0);
 		tracked_take(&r->t);
-		before = __atomic_load_n(counter, __ATOMIC_ACQUIRE);
-		while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) == before && !has_ended(r))
-			sched_yield();
-		expect_dirty(&r->t, 0);
+		wait_for(r, 0);
+		wait_for(r, 1);
+		expect_dirty(&r->t, 0, 1);
 	}
 	tell_to_stop(r);
 	return NULL;
