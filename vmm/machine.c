@@ -256,7 +256,7 @@ static gboolean machine_load(struct machine *machine, GError **error)
 	    !vcpu_set_state(machine->vcpus[0], &result.state, error))
 		return FALSE;
 	for (unsigned int i = 1; i < machine->vcpu_count; i++) {
-		boot_reset_state(&result.state, i);
+		boot_parked_state(&result.state, i);
 		if (!vcpu_set_state(machine->vcpus[i], &result.state, error))
 			return FALSE;
 	}
