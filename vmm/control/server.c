@@ -98,12 +98,13 @@ static void server_broadcast(struct control_server *server, const char *event, J
 void control_server_event(struct control_server *server, enum machine_event event)
 {
 	static const char *const names[] = {
-		[MACHINE_STARTED] = "started",
 		[MACHINE_PAUSED] = "paused",
 		[MACHINE_RESUMED] = "resumed",
 	};
 
-	server_broadcast(server, names[event], json_object_new());
+	/* Nobody can have connected before the start. */
+	if (event != MACHINE_STARTED)
+		server_broadcast(server, names[event], json_object_new());
 }
 
 /* ---------------------------------------------------------------- the end */

@@ -3,7 +3,8 @@
  * A guest's side of its control socket (docs/control.md), on the machine's main loop.
  *
  * No client can hold up the guest: what a client does not read waits in a queue of bounded
- * size, and a client that lets it fill is cut off.  Everything here runs in the main thread.
+ * size, and a client that lets it fill is cut off.  Everything here runs in the main thread, and
+ * SIGPIPE must be ignored.
  */
 #ifndef MICA_VMM_CONTROL_SERVER_H
 #define MICA_VMM_CONTROL_SERVER_H
