@@ -26,6 +26,7 @@ enum mica_next {
 	MICA_NEXT_SLOW,		/* call ->handle() with interrupts and preemption on */
 	MICA_NEXT_USER,		/* vcpu->run tells user space what it is about */
 	MICA_NEXT_BLOCK,	/* handled: mp_state is not runnable any more */
+	MICA_NEXT_SPIN,		/* handled: the guest seems to wait for another vCPU */
 };
 
 /* Instructions that raise #UD in a guest although this CPU has them. */

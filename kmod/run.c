@@ -10,6 +10,7 @@
 #include "hostcheck.h"
 #include "hw.h"
 #include "run.h"
+#include "spin.h"
 #include "state.h"
 #include "trace.h"
 #include "vcpu.h"
@@ -301,6 +302,8 @@ static int run_loop(struct mica_vcpu *vcpu)
 		}
 		if (next == MICA_NEXT_USER)
 			return 0;
+		if (next == MICA_NEXT_SPIN)
+			mica_spin_yield(vcpu);
 	}
 }
 

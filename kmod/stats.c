@@ -23,6 +23,7 @@ static const struct counter_row {
 	COUNTER(s2_flushes),
 	COUNTER(migrations),
 	COUNTER(timer_expiries),
+	COUNTER(spin_yields),
 	COUNTER(refused_msrs),
 	COUNTER(port_signals),
 	COUNTER(port_ignored),

@@ -40,12 +40,19 @@ static void vcpu_put_here(struct mica_vcpu *vcpu)
 
 static void vcpu_sched_in(struct preempt_notifier *notifier, int cpu)
 {
-	vcpu_load_here(container_of(notifier, struct mica_vcpu, preempt));
+	struct mica_vcpu *vcpu = container_of(notifier, struct mica_vcpu, preempt);
+
+	WRITE_ONCE(vcpu->preempted, NULL);
+	vcpu_load_here(vcpu);
 }
 
 static void vcpu_sched_out(struct preempt_notifier *notifier, struct task_struct *next)
 {
-	vcpu_put_here(container_of(notifier, struct mica_vcpu, preempt));
+	struct mica_vcpu *vcpu = container_of(notifier, struct mica_vcpu, preempt);
+
+	if (task_is_running(current))
+		WRITE_ONCE(vcpu->preempted, current);
+	vcpu_put_here(vcpu);
 }
 
 static struct preempt_ops vcpu_preempt_ops = {
@@ -163,6 +170,13 @@ static int vcpu_reset(struct mica_vcpu *vcpu)
 	mica_state_reset(vcpu, false);
 	mica_vcpu_put(vcpu);
 	return 0;
+}
+
+void mica_vcpu_move_tsc(struct mica_vcpu *vcpu, u64 delta)
+{
+	vcpu->tsc_offset += delta;
+	mica_backend->tsc_offset_changed(vcpu);
+	mica_timer_time_moved(vcpu);
 }
 
 static int vcpu_build(struct mica_vcpu *vcpu)

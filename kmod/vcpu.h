@@ -54,6 +54,7 @@ struct mica_counters {
 	u64 s2_flushes;
 	u64 migrations;			/* between host CPUs */
 	u64 timer_expiries;
+	u64 spin_yields;		/* its time was given to another vCPU */
 	u64 refused_msrs;		/* RDMSR and WRMSR that gave #GP */
 	u64 port_signals;		/* OUTs that signalled an eventfd */
 	u64 port_ignored;		/* accesses to ports that are nobody's */
@@ -80,6 +81,7 @@ struct mica_vcpu {
 	bool has_run;			/* [v] */
 	bool attached;			/* [v] between mica_vcpu_load() and mica_vcpu_put() */
 	bool loaded;			/* [l] on this->cpu, by load() or sched_in */
+	struct task_struct *preempted;	/* its thread while that wants a CPU and has none; RCU */
 	u64 tsc_lost;			/* [l] of mica_hw_tsc_lost(), already in tsc_offset */
 
 	struct mica_apic apic;
@@ -145,6 +147,7 @@ struct mica_vm {
 	struct mica_irqfds irqfds;
 	struct mica_vcpu *vcpus[MICA_MAX_VCPUS];	/* [m] to write; never removed before the VM goes */
 	u32 vcpu_count;			/* [m] */
+	u32 helped_last;		/* [a] id of a vCPU: spin.c */
 	u64 tsc_offset;				/* [m] with which vCPUs start, so that all agree */
 };
 
@@ -181,6 +184,9 @@ static inline u64 mica_vcpu_tsc(struct mica_vcpu *vcpu)
 {
 	return rdtsc() + vcpu->tsc_offset;
 }
+
+/* [L] All of the guest's time moves, seen by its TSC (modulo 2^64): mica_timer_time_moved(). */
+void mica_vcpu_move_tsc(struct mica_vcpu *vcpu, u64 delta);
 
 /* event.c: exceptions that the kernel raises in the guest; [L]. */
 void mica_queue_exception(struct mica_vcpu *vcpu, u8 vector);

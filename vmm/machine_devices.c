@@ -90,7 +90,6 @@ static void add_pci(struct machine *machine)
 		.ports = machine->ports,
 		.mmio = machine->mmio,
 		.config_ports = machine->config_ports,
-		.hotplug_ports = HOTPLUG_PORTS,
 		.sink = {
 			.msi = send_msi,
 			.irqfd = machine_bind_irq,
@@ -100,7 +99,7 @@ static void add_pci(struct machine *machine)
 	};
 	uint16_t level_irqs = 0;
 
-	pci_map_init(&config.map, ram_end(machine), machine->info.phys_bits);
+	pci_map_init(&config.map, ram_end(machine), machine->info.phys_bits, HOTPLUG_PORTS);
 	for (unsigned int i = 0; i < PCI_INTX_LINES; i++) {
 		config.sink.intx[i] = gsi_line(&machine->gsi, PCI_INTX_GSI + i);
 		level_irqs |= 1u << pci_intx_pic_irq(i);

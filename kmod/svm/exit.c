@@ -42,6 +42,12 @@ static enum mica_next exit_nothing(struct mica_vcpu *vcpu)
 	return MICA_NEXT_ENTER;
 }
 
+static enum mica_next exit_pause(struct mica_vcpu *vcpu)
+{
+	svm_advance(vcpu);
+	return MICA_NEXT_SPIN;
+}
+
 /* "IOIO Intercept Information": EXITINFO2 is the RIP behind the instruction. */
 static enum mica_next exit_io(struct mica_vcpu *vcpu)
 {
@@ -116,7 +122,7 @@ static const struct exit_row {
 	[IRET] = { "iret", svm_exit_iret },
 	[SWINT] = { "software_interrupt" },
 	[INVD] = { "invd", exit_nothing, { 2, { 0x0f, 0x08 } } },
-	[PAUSE] = { "pause" },
+	[PAUSE] = { "pause", exit_pause, { 1, { 0x90 } } },
 	[HLT] = { "hlt", mica_exit_hlt, { 1, { 0xf4 } } },
 	[INVLPG] = { "invlpg" },
 	[INVLPGA] = { "invlpga", exit_undefined },

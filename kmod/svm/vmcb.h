@@ -25,6 +25,7 @@ struct svm_caps {
 	bool decode_assists;		/* a MOV of CR or DR tells its register */
 	bool flush_by_asid;
 	bool virtual_spec_ctrl;		/* the CPU switches IA32_SPEC_CTRL by itself */
+	bool pause_filter;		/* with a threshold */
 	bool rdtscp, invpcid;		/* can be intercepted */
 	bool tsc_aux;			/* the CPU has TSC_AUX */
 	bool spec_ctrl;			/* the CPU has IA32_SPEC_CTRL */

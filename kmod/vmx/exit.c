@@ -60,6 +60,12 @@ static enum mica_next exit_nothing(struct mica_vcpu *vcpu)
 	return MICA_NEXT_ENTER;
 }
 
+static enum mica_next exit_pause(struct mica_vcpu *vcpu)
+{
+	vmx_advance(vcpu);
+	return MICA_NEXT_SPIN;
+}
+
 /* "Exit Qualification for I/O Instructions". */
 static enum mica_next exit_io(struct mica_vcpu *vcpu)
 {
@@ -153,7 +159,7 @@ static const struct exit_row {
 	[36] = { "mwait", exit_undefined },
 	[37] = { "monitor_trap_flag" },
 	[39] = { "monitor", exit_undefined },
-	[40] = { "pause" },
+	[40] = { "pause", exit_pause },
 	[41] = { "entry_machine_check" },
 	[43] = { "tpr_below_threshold", exit_tpr },
 	[44] = { "apic_access", vmx_exit_apic_access, DELIVERY },

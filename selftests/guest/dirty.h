@@ -53,9 +53,10 @@ void tracked_accesses(struct tracked *t, unsigned int count, const uint64_t *lis
 /* One access of each page of [first, end), at most LARGE_PAGES; how many of them faulted. */
 uint64_t tracked_access_all(struct tracked *t, uint64_t first, uint64_t end, bool write);
 
-/* An access of the data slot's page. */
+/* An access of the data slot's page: read, increment, store. */
 #define R(page)	(BASE + (page) * PAGE + 8)
 #define W(page)	(R(page) | 1)
+#define S(page)	(R(page) | 2)
 #define do_accesses(t, ...) \
 	({ const uint64_t list_[] = { __VA_ARGS__ }; \
 	   tracked_accesses(t, sizeof(list_) / sizeof(list_[0]), list_); })

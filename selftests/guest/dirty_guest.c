@@ -6,14 +6,15 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-/* A list of addresses: odd ones are written at the even one below, others read; 0 ends it,
- * then it begins anew. */
+/* A list of addresses, with what is done there in the low bits: bit 0 increments, bit 1 stores
+ * 1 without a read before, none reads; 0 ends it, then it begins anew. */
 GUEST_CODE(list_code, ".code32",
 	"0: mov $0x100000, %esi\n"
-	"1: mov (%esi), %eax\n add $4, %esi\n test %eax, %eax\n jz 3f\n test $1, %al\n jz 2f\n"
+	"1: mov (%esi), %eax\n add $4, %esi\n test %eax, %eax\n jz 4f\n test $1, %al\n jz 2f\n"
 	"dec %eax\n incl (%eax)\n jmp 1b\n"
-	"2: mov (%eax), %ebx\n jmp 1b\n"
-	"3:" DONE "jmp 0b");
+	"2: test $2, %al\n jz 3f\n movl $1, -2(%eax)\n jmp 1b\n"
+	"3: mov (%eax), %ebx\n jmp 1b\n"
+	"4:" DONE "jmp 0b");
 
 /* ------------------------------------------------------------ the kernel's side */
 
@@ -139,7 +140,7 @@ uint64_t tracked_access_all(struct tracked *t, uint64_t first, uint64_t end, boo
 	unsigned int i;
 
 	for (i = 0; first + i < end; i++)
-		list[i] = write ? W(first + i) : R(first + i);
+		list[i] = write ? S(first + i) : R(first + i);
 	tracked_accesses(t, i, list);
 	return tracked_faults(t) - before;
 }

@@ -10,8 +10,9 @@
 
 #define STOP_WORD	G_DATA
 
-/* Until it is told to stop. */
-GUEST_CODE(count_code, ".code32", "1: incl 0x40000008\n cmpl $0, 0x100000\n je 1b\n" DONE);
+/* Counts in two pages until it is told to stop. */
+GUEST_CODE(count_code, ".code32",
+	"1: incl 0x40000008\n incl 0x40001008\n cmpl $0, 0x100000\n je 1b\n" DONE);
 
 struct running {
 	struct tracked t;
@@ -40,20 +41,32 @@ static void run_beside(struct running *r, void *(*thread_function)(void *))
 	pthread_join(thread, NULL);
 }
 
-/* What is written after a bitmap was taken is in the next one: also by a CPU that was in the
- * guest all the time, and could write to the page before. */
+/* Until the counter in this page has changed. */
+static void wait_for(struct running *r, unsigned int page)
+{
+	const uint32_t *counter = (const uint32_t *)(r->t.ram + page * PAGE + 8);
+	uint32_t before = __atomic_load_n(counter, __ATOMIC_ACQUIRE);
+
+	while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) == before && !has_ended(r))
+		sched_yield();
+}
+
+/*
+ * What is written after a bitmap was taken is in the next one: also by a CPU that was in the
+ * guest all the time and could write to the page before, and by one that was about to get
+ * the second page because it had just written to the first.
+ */
 static void *watch_thread(void *arg)
 {
 	struct running *r = arg;
-	uint32_t *counter = (uint32_t *)(r->t.ram + 8), before;
 	unsigned int round;
 
-	for (round = 0; round < 50 && !has_ended(r); round++) {
+	for (round = 0; round < 200 && !has_ended(r); round++) {
+		wait_for(r, 0);
 		tracked_take(&r->t);
-		before = __atomic_load_n(counter, __ATOMIC_ACQUIRE);
-		while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) == before && !has_ended(r))
-			sched_yield();
-		expect_dirty(&r->t, 0);
+		wait_for(r, 0);
+		wait_for(r, 1);
+		expect_dirty(&r->t, 0, 1);
 	}
 	tell_to_stop(r);
 	return NULL;
@@ -76,13 +89,14 @@ static void flush(void)
 
 #define RACE_PAGES	(2 * LARGE_PAGES)
 #define SEED		12345u
+#define COUNT_WORD	(G_DATA + 4)	/* how many numbers the guest has written */
 
 /* Writes pseudo-random numbers all over the slot until it is told to stop; reports how many. */
 GUEST_CODE(race_code, ".code32",
 	"mov $12345, %eax\n xor %ecx, %ecx\n"
 	"1: imul $1103515245, %eax, %eax\n add $12345, %eax\n"
 	"mov %eax, %ebx\n shr $10, %ebx\n and $0x3ffffc, %ebx\n"
-	"mov %eax, 0x40000000(%ebx)\n inc %ecx\n cmpl $0, 0x100000\n je 1b\n"
+	"mov %eax, 0x40000000(%ebx)\n inc %ecx\n mov %ecx, 0x100004\n cmpl $0, 0x100000\n je 1b\n"
 	"mov %ecx, %eax\n" DONE);
 
 static uint32_t next_number(uint32_t number)
@@ -129,7 +143,16 @@ static void start_over(struct race *race)
 #define RACE_COPIES	3000
 #define RACE_MOST	10000	/* the guest does not get on */
 
-/* As long as it takes to copy many pages by many bitmaps; the guest has its share of the CPU. */
+static void wait_for_writes(struct running *r)
+{
+	const uint32_t *count = guest_at(&r->t.g, COUNT_WORD);
+	uint32_t before = __atomic_load_n(count, __ATOMIC_ACQUIRE);
+
+	while (__atomic_load_n(count, __ATOMIC_ACQUIRE) == before && !has_ended(r))
+		sched_yield();
+}
+
+/* As long as it takes to copy many pages by many bitmaps. */
 static void *copy_thread(void *arg)
 {
 	struct race *race = arg;
@@ -144,7 +167,7 @@ static void *copy_thread(void *arg)
 		copy_dirty(race);
 		if (race->restarts && round % 64 == 63)
 			start_over(race);
-		sched_yield();
+		wait_for_writes(&race->running);
 	}
 	tell_to_stop(&race->running);
 	return NULL;

@@ -17,6 +17,7 @@ extern TESTS(apic_tests);
 extern TESTS(apic_x2_tests);
 extern TESTS(eventfd_tests);
 extern TESTS(eventfd_irq_tests);
+extern TESTS(spin_tests);
 extern TESTS(ioctl_tests);
 extern TESTS(host_state_tests);
 extern TESTS(stats_tests);
@@ -35,6 +36,7 @@ static const struct test *const tables[] = {
 	apic_x2_tests,
 	eventfd_tests,
 	eventfd_irq_tests,
+	spin_tests,
 	ioctl_tests,
 	host_state_tests,
 	stats_tests,

@@ -126,7 +126,7 @@ static void make_host(struct fixture *f)
 		.sink = { .msi = note_message, .opaque = f },
 	};
 
-	pci_map_init(&config.map, 0x100000000ull, 40);
+	pci_map_init(&config.map, 0x100000000ull, 40, 0);
 	for (unsigned int i = 0; i < PCI_INTX_LINES; i++)
 		config.sink.intx[i] = (struct irq_line){
 			.set = note_line, .opaque = f, .pin = i,
