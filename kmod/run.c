@@ -350,9 +350,12 @@ static long run_loaded(struct mica_vcpu *vcpu)
 		error = -EINTR;
 	else
 		error = run_loop(vcpu);
-	if (error)
+	if (error) {
 		vcpu->run->exit_reason = MICA_EXIT_INTERRUPTED;
-	vcpu->count.user_exits++;
+		vcpu->count.interrupted++;
+	} else {
+		vcpu->count.user_exits++;
+	}
 	store_state(vcpu, wanted);
 	trace_mica_user_exit(vcpu->id, vcpu->run->exit_reason);
 	return error;

@@ -27,6 +27,7 @@ static const struct counter_row {
 	COUNTER(refused_msrs),
 	COUNTER(port_signals),
 	COUNTER(port_ignored),
+	COUNTER(interrupted),
 };
 
 static void add(struct mica_stats *stats, const char *name, u64 value)

@@ -43,7 +43,7 @@ struct mica_counters {
 	u64 exits[MICA_EXIT_SLOTS];	/* by the backend's exit reason */
 	u64 entries;
 	u64 series;			/* entered with interrupts off until somebody wants them */
-	u64 user_exits;
+	u64 user_exits;			/* with something for user space to do */
 	u64 halts;
 	u64 injected_interrupts;
 	u64 injected_nmis;
@@ -58,6 +58,7 @@ struct mica_counters {
 	u64 refused_msrs;		/* RDMSR and WRMSR that gave #GP */
 	u64 port_signals;		/* OUTs that signalled an eventfd */
 	u64 port_ignored;		/* accesses to ports that are nobody's */
+	u64 interrupted;		/* MICA_VCPU_RUN gave EINTR */
 };
 
 struct mica_vcpu {
