@@ -3,8 +3,11 @@
 #include "control_test.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -203,6 +206,44 @@ static void test_paths(void **state)
 	assert_error_says(&error, "a socket has at most 107 bytes");
 }
 
+static bool waits_for_lock(pid_t pid)
+{
+	g_autofree char *waiter = g_strdup_printf(" %d ", pid);
+	g_autofree char *locks = NULL;
+	g_auto(GStrv) lines = NULL;
+	bool found = false;
+
+	assert_true(g_file_get_contents("/proc/locks", &locks, NULL, NULL));
+	lines = g_strsplit(locks, "\n", -1);
+	for (unsigned int i = 0; lines[i]; i++)
+		found = found || (strstr(lines[i], "-> FLOCK") && strstr(lines[i], waiter));
+	return found;
+}
+
+/* Who makes a socket waits for whoever holds the folder's lock. */
+static void test_lock(void **state)
+{
+	g_autofree char *folder = g_build_filename(*state, "run/mica", NULL);
+	g_autofree char *left = NULL;
+	int fd, status;
+	pid_t pid;
+
+	control_endpoint_free(listen_as(*state, "web"));
+	left = leave_socket(*state, "web");
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	pid = fork();
+	if (!pid) {
+		close(fd);
+		_exit(control_endpoint_new(*state, NULL, "web", NULL) ? 0 : 1);
+	}
+	while (!waits_for_lock(pid))
+		assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+	close(fd);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* Many start at once with one name: one gets it. */
 static void test_race(void **state)
 {
@@ -245,6 +286,7 @@ int main(void)
 		TEST(test_folders),
 		TEST(test_unsafe_folder),
 		TEST(test_paths),
+		TEST(test_lock),
 		TEST(test_race),
 	};
 
