@@ -84,11 +84,25 @@ static void set_drs(struct mica_vcpu *vcpu, const struct mica_vcpu_state *state)
 	vcpu->dr7 = state->drs.dr7;
 }
 
+/*
+ * The TSCs of a VM count the same ticks, apart by what IA32_TSC_ADJUST says, but user space sets
+ * one after the other.  So values that are less than a second off the VM's are taken for it.
+ */
+static u64 tsc_offset_of(struct mica_vcpu *vcpu, const struct mica_state_msrs *msrs)
+{
+	u64 offset = msrs->tsc - msrs->tsc_adjust - rdtsc();
+	s64 off = offset - READ_ONCE(vcpu->vm->tsc_offset);
+
+	if (abs(off) >= (s64)tsc_khz * 1000)
+		WRITE_ONCE(vcpu->vm->tsc_offset, offset);
+	return READ_ONCE(vcpu->vm->tsc_offset) + msrs->tsc_adjust;
+}
+
 static void set_msrs(struct mica_vcpu *vcpu, const struct mica_vcpu_state *state)
 {
 	const struct mica_state_msrs *msrs = &state->msrs;
 
-	vcpu->tsc_offset = msrs->tsc - rdtsc();
+	vcpu->tsc_offset = tsc_offset_of(vcpu, msrs);
 	mica_backend->tsc_offset_changed(vcpu);
 	vcpu->tsc_adjust = msrs->tsc_adjust;
 	vcpu->spec_ctrl = msrs->spec_ctrl;

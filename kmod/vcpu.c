@@ -9,6 +9,14 @@
 
 /* ------------------------------------------------------------ on a CPU */
 
+/* All vCPUs of a VM are moved, one after the other, by the same. */
+static void move_tsc(struct mica_vcpu *vcpu, u64 delta)
+{
+	vcpu->tsc_offset += delta;
+	WRITE_ONCE(vcpu->vm->tsc_offset, vcpu->tsc_offset - vcpu->tsc_adjust);
+	mica_backend->tsc_offset_changed(vcpu);
+}
+
 /* [L] The hardware may be used here; see hw_cpu_offline() for when it may not. */
 static void vcpu_load_here(struct mica_vcpu *vcpu)
 {
@@ -23,9 +31,8 @@ static void vcpu_load_here(struct mica_vcpu *vcpu)
 	vcpu->last_cpu = vcpu->cpu;
 	vcpu->loaded = true;
 	if (unlikely(lost != vcpu->tsc_lost)) {
-		vcpu->tsc_offset += lost - vcpu->tsc_lost;
+		move_tsc(vcpu, lost - vcpu->tsc_lost);
 		vcpu->tsc_lost = lost;
-		mica_backend->tsc_offset_changed(vcpu);
 	}
 }
 
@@ -174,8 +181,7 @@ static int vcpu_reset(struct mica_vcpu *vcpu)
 
 void mica_vcpu_move_tsc(struct mica_vcpu *vcpu, u64 delta)
 {
-	vcpu->tsc_offset += delta;
-	mica_backend->tsc_offset_changed(vcpu);
+	move_tsc(vcpu, delta);
 	mica_timer_time_moved(vcpu);
 }
 

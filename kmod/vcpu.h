@@ -149,7 +149,7 @@ struct mica_vm {
 	struct mica_vcpu *vcpus[MICA_MAX_VCPUS];	/* [m] to write; never removed before the VM goes */
 	u32 vcpu_count;			/* [m] */
 	u32 helped_last;		/* [a] id of a vCPU: spin.c */
-	u64 tsc_offset;				/* [m] with which vCPUs start, so that all agree */
+	u64 tsc_offset;				/* [a] of all vCPUs, but for IA32_TSC_ADJUST */
 };
 
 static inline struct mica_vcpu *mica_vm_vcpu(struct mica_vm *vm, unsigned int id)

@@ -18,6 +18,7 @@ extern TESTS(apic_x2_tests);
 extern TESTS(eventfd_tests);
 extern TESTS(eventfd_irq_tests);
 extern TESTS(spin_tests);
+extern TESTS(tsc_tests);
 extern TESTS(ioctl_tests);
 extern TESTS(host_state_tests);
 extern TESTS(stats_tests);
@@ -37,6 +38,7 @@ static const struct test *const tables[] = {
 	eventfd_tests,
 	eventfd_irq_tests,
 	spin_tests,
+	tsc_tests,
 	ioctl_tests,
 	host_state_tests,
 	stats_tests,
