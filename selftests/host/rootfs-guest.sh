@@ -36,8 +36,12 @@ flood()
 # All that is not a matter of course.  The file system's own words say "errors=remount-ro".
 trouble()
 {
-	dmesg | grep -i -E 'WARNING|BUG|oops|call trace|lockup|stall|unstable|I/O error|inconsistent|firmware bug|hung|blocked for|nobody cared|timed out|spurious|corrupt|error' |
-		grep -v -E 'errors=remount-ro|RAS: Correctable Errors|RETBleed: WARNING|Speculative Return Stack Overflow: WARNING'
+	bad='WARNING|BUG|oops|call trace|lockup|stall|hung|blocked for|unstable|inconsistent'
+	bad="$bad|error|corrupt|firmware bug|nobody cared|timed out|spurious"
+	known='errors=remount-ro|RAS: Correctable Errors|RETBleed: WARNING'
+	# These speak of the emulated CPU.
+	known="$known|Speculative Return Stack Overflow: WARNING|AMD Zen1 .* bug detected"
+	dmesg | grep -i -E "$bad" | grep -v -E "$known"
 }
 
 quiet()
