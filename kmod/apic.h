@@ -151,6 +151,8 @@ struct mica_irq {
  * waits is forgotten.  Start-up: sipi_vector and MICA_REQ_SIPI, whatever mp_state is.
  */
 int mica_apic_deliver(struct mica_vm *vm, struct mica_vcpu *source, const struct mica_irq *irq);
+/* MICA_VM_SIGNAL_MSI's message as an interrupt: 0 or -EINVAL as documented there. */
+int mica_apic_decode_msi(u64 address, u32 data, struct mica_irq *irq);
 /* Any context.  MICA_PIN_NMI and MICA_PIN_INIT act each time they are set to true. */
 void mica_apic_set_pin(struct mica_vcpu *vcpu, unsigned int pin, bool level);
 

@@ -223,6 +223,26 @@ int mica_apic_deliver(struct mica_vm *vm, struct mica_vcpu *source, const struct
 	return accept(vcpu, irq, vcpu != source);
 }
 
+/* SDM volume 3, "Message Address Register Format" and "Message Data Register Format". */
+int mica_apic_decode_msi(u64 address, u32 data, struct mica_irq *irq)
+{
+	*irq = (struct mica_irq) {
+		.dest = (address >> 12) & 0xff,
+		.logical = address & BIT(2),
+		.vector = data,
+		.delivery_mode = (data >> 8) & 7,
+		.level = data & BIT(15),
+		.assert = !(data & BIT(15)) || (data & BIT(14)),
+	};
+
+	if (address >> 20 != 0xfee)
+		return -EINVAL;
+	/* Reserved, a start-up IPI, ExtINT (which asks the PIC: it comes by LINT0 only). */
+	if (irq->delivery_mode == 3 || irq->delivery_mode == 6 || irq->delivery_mode == 7)
+		return -EINVAL;
+	return 0;
+}
+
 /* ------------------------------------------------------------ ICR */
 
 #define ICR_SHORTHAND	0xc0000u

@@ -26,6 +26,7 @@ enum mica_next {
 	MICA_NEXT_SLOW,		/* call ->handle() with interrupts and preemption on */
 	MICA_NEXT_USER,		/* vcpu->run tells user space what it is about */
 	MICA_NEXT_BLOCK,	/* handled: mp_state is not runnable any more */
+	MICA_NEXT_SPIN,		/* handled: the guest seems to wait for another vCPU */
 };
 
 /* Instructions that raise #UD in a guest although this CPU has them. */
@@ -41,6 +42,7 @@ struct mica_backend {
 	u32 caps;			/* MICA_CAP_*, filled by setup() */
 	u64 xss;			/* IA32_XSS bits that guests may set, filled by setup() */
 	u32 lacks;			/* MICA_LACKS_*, filled by setup() */
+	bool shows_xsaves;		/* XSAVES cannot be hidden from a guest that has XSAVE */
 
 	/* [P] Is this CPU one of the vendors whose virtualization this is? */
 	bool (*ident)(void);

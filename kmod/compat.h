@@ -17,6 +17,7 @@
 #include <linux/bitops.h>
 #include <linux/cpu.h>
 #include <linux/errno.h>
+#include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/hrtimer.h>
@@ -32,6 +33,7 @@
 #include <linux/overflow.h>
 #include <linux/pagemap.h>
 #include <linux/pgtable.h>
+#include <linux/poll.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/rcuwait.h>
@@ -48,6 +50,7 @@
 #include <linux/version.h>
 #include <linux/vmstat.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include <asm/apicdef.h>
 #include <asm/cpufeature.h>
@@ -93,6 +96,28 @@ static inline bool mica_memory_high(struct task_struct *task)
 #else
 #define MICA_FOLL_INTERRUPTIBLE	0
 #endif
+
+/* Any context, interrupts on or off.  6.8 has taken the count away, which all had at 1. */
+static inline void mica_eventfd_signal(struct eventfd_ctx *eventfd)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+	eventfd_signal(eventfd);
+#else
+	eventfd_signal(eventfd, 1);
+#endif
+}
+
+/* SRSO: 6.12 knows CPUs whose hypervisor reduces speculation (MSR_ZEN4_BP_CFG). */
+#define MICA_BP_SPEC_REDUCE	BIT_ULL(4)
+
+static inline bool mica_reduces_speculation(void)
+{
+#ifdef X86_FEATURE_SRSO_BP_SPEC_REDUCE
+	return cpu_feature_enabled(X86_FEATURE_SRSO_BP_SPEC_REDUCE);
+#else
+	return false;
+#endif
+}
 
 /* The host counts second-level tables: SecPageTables of /proc/meminfo. */
 static inline void mica_count_table(void *table, int change)

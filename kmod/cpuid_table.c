@@ -25,6 +25,7 @@ const struct cpuid_word_place mica_cpuid_words[CPUID_WORDS] = {
 	[W_8000_0007_EDX] = { 0x80000007, 0, CPUID_REG_EDX, NO_KERNEL_WORD },
 	[W_8000_0008_EBX] = { 0x80000008, 0, CPUID_REG_EBX, CPUID_8000_0008_EBX },
 	[W_8000_0021_EAX] = { 0x80000021, 0, CPUID_REG_EAX, CPUID_8000_0021_EAX },
+	[W_8000_0021_ECX] = { 0x80000021, 0, CPUID_REG_ECX, NO_KERNEL_WORD },
 };
 
 /* ------------------------------------------------------------ conditions */
@@ -283,8 +284,14 @@ static const struct feature {
 
 	{ W_8000_0021_EAX, 0, HOST, "NoNestedDataBp" },
 	{ W_8000_0021_EAX, 2, HOST, "LFenceAlwaysSerializing" },
+	{ W_8000_0021_EAX, 5, HOST, "VERW_CLEAR" },
 	{ W_8000_0021_EAX, 6, HOST, "NullSelectClearsBase" },
+	{ W_8000_0021_EAX, 28, HOST, "IBPB_BRTYPE" },
 	{ W_8000_0021_EAX, 29, HOST, "SRSO_NO" },
+	{ W_8000_0021_EAX, 30, HOST, "SRSO_USER_KERNEL_NO" },
+
+	{ W_8000_0021_ECX, 1, HOST, "TSA_SQ_NO" },
+	{ W_8000_0021_ECX, 2, HOST, "TSA_L1_NO" },
 };
 
 /* ------------------------------------------------------------ the host */

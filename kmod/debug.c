@@ -6,6 +6,7 @@
 
 /* SDM volume 3, "Debug Status Register (DR6)", "Debug Control Register (DR7)". */
 #define DR6_BD		BIT(13)		/* debug registers were accessed under DR7.GD */
+#define DR6_BT		BIT(15)		/* a task switch to a TSS with T set */
 #define DR6_WRITABLE	0xe00fu
 #define DR6_ONES	0xffff0ff0u
 #define DR7_ONES	BIT(10)
@@ -23,7 +24,7 @@ void mica_queue_debug(struct mica_vcpu *vcpu, u64 dr6_bits)
 	if (vcpu->dr7 & DR7_GD)
 		mica_set_dr7(vcpu, vcpu->dr7 & ~(u64)DR7_GD);
 	mica_queue_exception(vcpu, X86_TRAP_DB);
-	vcpu->exception_payload = dr6_bits & (DR_TRAP_BITS | DR6_BD | DR_STEP);
+	vcpu->exception_payload = dr6_bits & (DR_TRAP_BITS | DR6_BD | DR_STEP | DR6_BT);
 	vcpu->has_payload = (u8)vcpu->exception == X86_TRAP_DB;
 }
 

@@ -9,6 +9,8 @@
 
 #include "apic.h"
 #include "backend.h"
+#include "irqfd.h"
+#include "ports.h"
 #include "run.h"
 #include "state.h"
 #include "stats.h"
@@ -89,7 +91,9 @@ static long call_locked(const struct ioctl_row *row, struct call *call)
 	long result;
 
 	if (row->needs & NEEDS_VM_LOCK) {
-		mutex_lock(&call->vm->lock);
+		/* It may be held for long: by a copy to memory that user space provides late. */
+		if (mutex_lock_killable(&call->vm->lock))
+			return -EINTR;
 		result = row->handler(call);
 		mutex_unlock(&call->vm->lock);
 		return result;
@@ -347,31 +351,56 @@ static long vm_set_memory(struct call *call)
 	return mica_memory_set(call->vm, call->arg);
 }
 
-/* SDM volume 3, "Message Address Register Format" and "Message Data Register Format". */
 static long vm_signal_msi(struct call *call)
 {
 	struct mica_msi *args = call->arg;
-	struct mica_irq irq = {
-		.dest = (args->address >> 12) & 0xff,
-		.logical = args->address & BIT(2),
-		.vector = args->data,
-		.delivery_mode = (args->data >> 8) & 7,
-		.level = args->data & BIT(15),
-		.assert = !(args->data & BIT(15)) || (args->data & BIT(14)),
-	};
+	struct mica_irq irq;
 
-	if (args->pad || args->address >> 20 != 0xfee)
-		return -EINVAL;
-	/* Reserved, a start-up IPI, ExtINT (which asks the PIC: it comes by LINT0 only). */
-	if (irq.delivery_mode == 3 || irq.delivery_mode == 6 || irq.delivery_mode == 7)
+	if (args->pad || mica_apic_decode_msi(args->address, args->data, &irq))
 		return -EINVAL;
 	return mica_apic_deliver(call->vm, NULL, &irq) ? 0 : -ESRCH;
+}
+
+static long vm_bind_io(struct call *call)
+{
+	return mica_ports_bind(call->vm, call->arg);
+}
+
+static long vm_unbind_io(struct call *call)
+{
+	return mica_ports_unbind(call->vm, call->arg);
+}
+
+static long vm_bind_irq(struct call *call)
+{
+	return mica_irqfd_bind(call->vm, call->arg);
+}
+
+static long vm_unbind_irq(struct call *call)
+{
+	return mica_irqfd_unbind(call->vm, call->arg);
+}
+
+static long vm_track_dirty(struct call *call)
+{
+	return mica_dirty_track(call->vm, call->arg);
+}
+
+static long vm_take_dirty(struct call *call)
+{
+	return mica_dirty_take(call->vm, call->arg);
 }
 
 static const struct ioctl_row vm_ioctls[] = {
 	{ MICA_VM_CREATE_VCPU,	NEEDS_VM_LOCK,	vm_create_vcpu },
 	{ MICA_VM_SET_MEMORY,	NEEDS_VM_LOCK,	vm_set_memory },
 	{ MICA_VM_SIGNAL_MSI,	0,		vm_signal_msi },
+	{ MICA_VM_BIND_IO,	NEEDS_VM_LOCK,	vm_bind_io },
+	{ MICA_VM_UNBIND_IO,	NEEDS_VM_LOCK,	vm_unbind_io },
+	{ MICA_VM_BIND_IRQ,	NEEDS_VM_LOCK,	vm_bind_irq },
+	{ MICA_VM_UNBIND_IRQ,	NEEDS_VM_LOCK,	vm_unbind_irq },
+	{ MICA_VM_TRACK_DIRTY,	NEEDS_VM_LOCK,	vm_track_dirty },
+	{ MICA_VM_TAKE_DIRTY,	NEEDS_VM_LOCK,	vm_take_dirty },
 };
 
 static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -76,7 +76,7 @@ void mica_queue_exception_error(struct mica_vcpu *vcpu, u8 vector, u32 error)
 }
 
 /* CR2 and DR6 change when the exception is delivered, not when it is found. */
-static void apply_payload(struct mica_vcpu *vcpu)
+void mica_event_apply_payload(struct mica_vcpu *vcpu)
 {
 	if (!vcpu->has_payload)
 		return;
@@ -94,7 +94,7 @@ static void apply_payload(struct mica_vcpu *vcpu)
 static bool inject_exception(struct mica_vcpu *vcpu)
 {
 	if (vcpu->exception) {
-		apply_payload(vcpu);
+		mica_event_apply_payload(vcpu);
 		mica_backend->inject(vcpu, vcpu->exception, vcpu->exception_error, 0);
 		vcpu->exception = 0;
 		vcpu->injecting = 0;

@@ -107,26 +107,31 @@ static int walk_host(struct mm_struct *mm, unsigned long hva, const struct fault
 	return entry_fits(pmd_flags(pmd), pmd_pfn(pmd), hva, PMD_SIZE, fault) ? 2 : 1;
 }
 
-static void size_leaf(struct mica_vm *vm, struct fault *fault)
+static void set_level(struct mica_mem *mem, struct fault *fault, int level)
 {
 	struct mica_s2_leaf *leaf = &fault->leaf;
-	unsigned long flags;
-	u64 pages;
-	int level, limit = vm->mem.s2.format->max_level;
-	bool exec_small = vm->mem.s2.format->exec_small;
+	u64 pages = mica_s2_pages(level);
 
-	if (exec_small && fault->exec)
+	leaf->level = level;
+	leaf->gfn = fault->gfn & ~(pages - 1);
+	leaf->pa = page_to_phys(fault->page) & ~((pages << PAGE_SHIFT) - 1);
+	leaf->no_exec = mem->s2.format->exec_small && level > 1;
+}
+
+static void size_leaf(struct mica_vm *vm, struct fault *fault)
+{
+	const struct mica_s2_format *format = vm->mem.s2.format;
+	unsigned long flags;
+	int level, limit = format->max_level;
+
+	if (format->exec_small && fault->exec)
 		limit = 1;
 	local_irq_save(flags);
 	level = walk_host(vm->mm, fault->hva, fault);
 	local_irq_restore(flags);
 	level = min(level, limit);
-	leaf->level = mica_slot_level(&fault->slot, fault->gfn, level);
-	pages = mica_s2_pages(leaf->level);
-	leaf->gfn = fault->gfn & ~(pages - 1);
-	leaf->pa = page_to_phys(fault->page) & ~((pages << PAGE_SHIFT) - 1);
-	leaf->write = fault->writable;
-	leaf->no_exec = exec_small && leaf->level > 1;
+	set_level(&vm->mem, fault, mica_slot_level(&fault->slot, fault->gfn, level));
+	fault->leaf.write = fault->writable;
 }
 
 /* ------------------------------------------------------------ entering it */
@@ -171,27 +176,60 @@ static int refill(struct mica_mem *mem)
  */
 static void mark_dirty(const struct fault *fault)
 {
-	if (fault->page && fault->writable)
+	if (fault->leaf.write)
 		folio_mark_dirty(page_folio(fault->page));
 }
 
-/* Caller holds the lock.  -EAGAIN: look at everything again. */
-static int enter_leaf(struct mica_mem *mem, const struct fault *fault,
-		      struct mica_s2_gather *gather)
+/*
+ * In a slot whose dirty pages are tracked, only the 4 KiB that are written become writable,
+ * and their bit is set before a CPU can write to them.  What is around them is entered as
+ * large as it can be, but read-only.  It never replaces smaller leaves: they are there
+ * because one of them was written, and the others of them would have to be faulted in again.
+ */
+static int enter_tracked(struct mica_mem *mem, struct fault *fault, struct mica_dirty_log *log,
+			 struct mica_s2_gather *gather)
 {
+	int error;
+
+	set_level(mem, fault, min(fault->leaf.level, mica_s2_room(&mem->s2, fault->gfn)));
+	if (!fault->write || fault->leaf.level > 1) {
+		fault->leaf.write = false;
+		error = mica_s2_map(&mem->s2, &fault->leaf, gather);
+		if (error || !fault->write)
+			return error;
+	}
+	set_level(mem, fault, 1);
+	fault->leaf.write = true;
+	error = mica_s2_map(&mem->s2, &fault->leaf, gather);
+	if (!error)
+		__set_bit(fault->gfn - fault->slot.gfn, log->dirty);
+	return error;
+}
+
+/* Caller holds the lock.  -EAGAIN: look at everything again. */
+static int enter_leaf(struct mica_mem *mem, struct fault *fault, struct mica_s2_gather *gather)
+{
+	struct mica_dirty_log *log;
 	int error;
 
 	if (mem->dead)
 		return -EFAULT;
-	if (fault->page && (mem->invalidate_seq != fault->seq || being_invalidated(mem, fault)))
+	/* The kernel's own page, which is in no slot. */
+	if (!fault->page)
+		return mica_s2_map(&mem->s2, &fault->leaf, gather);
+	if (mem->invalidate_seq != fault->seq || being_invalidated(mem, fault))
 		return -EAGAIN;
-	error = mica_s2_map(&mem->s2, &fault->leaf, gather);
+	log = mem->dirty[fault->slot.id];
+	if (log)
+		error = enter_tracked(mem, fault, log, gather);
+	else
+		error = mica_s2_map(&mem->s2, &fault->leaf, gather);
 	if (!error)
 		mark_dirty(fault);
 	return error;
 }
 
-static int enter(struct mica_vm *vm, const struct fault *fault)
+static int enter(struct mica_vm *vm, struct fault *fault)
 {
 	struct mica_s2_gather gather = {};
 	struct mica_mem *mem = &vm->mem;
@@ -260,6 +298,14 @@ static int try_fault(struct mica_vcpu *vcpu, struct fault *fault)
 	if (fault->gfn == APIC_DEFAULT_PHYS_BASE >> PAGE_SHIFT)
 		return fault_in_apic_page(vcpu, fault);
 	return 1;
+}
+
+bool mica_memory_hole(struct mica_vm *vm, u64 gpa)
+{
+	struct mica_slot slot;
+	u64 gfn = gpa >> PAGE_SHIFT;
+
+	return gfn != APIC_DEFAULT_PHYS_BASE >> PAGE_SHIFT && !mica_memory_slot(&vm->mem, gfn, &slot);
 }
 
 int mica_memory_fault(struct mica_vcpu *vcpu, u64 gpa, u32 access)

@@ -90,7 +90,8 @@ void mica_fpu_put(struct mica_vcpu *vcpu)
 static void load_xcr0_and_xss(struct mica_vcpu *vcpu)
 {
 	bool other_xcr0 = vcpu->xcr0 != host_xcr0;
-	bool other_xss = vcpu->xss != host_xss && vcpu->features.xsaves;
+	bool other_xss = vcpu->xss != host_xss &&
+			 (vcpu->features.xsaves || mica_backend->shows_xsaves);
 
 	if (likely(!other_xcr0 && !other_xss))
 		return;
@@ -162,8 +163,7 @@ void mica_fpu_xcr0_written(struct mica_vcpu *vcpu, u64 value)
 	vcpu->fpu_in_cpu |= MICA_FPU_XCR0;
 }
 
-/* The CPU has looked at CPL and CR4.OSXSAVE before the exit: SDM volume 3, "Relative
- * Priority of Faults and VM Exits". */
+/* The CPU or the backend has looked at CPL and CR4.OSXSAVE. */
 enum mica_next mica_exit_xsetbv(struct mica_vcpu *vcpu)
 {
 	u32 index = vcpu->gprs[MICA_RCX];

@@ -74,8 +74,6 @@ int mica_hw_get(void)
 {
 	int error = 0;
 
-	/* Takes cpus_read_lock() itself, so it must not be called with it. */
-	preempt_notifier_inc();
 	cpus_read_lock();
 	mutex_lock(&hw_mutex);
 	if (hw_going_down)
@@ -86,8 +84,6 @@ int mica_hw_get(void)
 		hw_users++;
 	mutex_unlock(&hw_mutex);
 	cpus_read_unlock();
-	if (error)
-		preempt_notifier_dec();
 	return error;
 }
 
@@ -99,7 +95,6 @@ void mica_hw_put(void)
 		disable_all();
 	mutex_unlock(&hw_mutex);
 	cpus_read_unlock();
-	preempt_notifier_dec();
 }
 
 int mica_hw_enter(void)
@@ -238,6 +233,9 @@ int mica_hw_init(void)
 		return error;
 	}
 	hw_cpuhp = state;
+	/* Here and not when the first guest starts: it rewrites code of the scheduler's, for which
+	 * every CPU is interrupted. */
+	preempt_notifier_inc();
 	register_pm_notifier(&hw_pm_block);
 	register_reboot_notifier(&hw_reboot_block);
 	return 0;
@@ -247,6 +245,7 @@ void mica_hw_exit(void)
 {
 	unregister_reboot_notifier(&hw_reboot_block);
 	unregister_pm_notifier(&hw_pm_block);
+	preempt_notifier_dec();
 	mica_emergency_exit();
 	cpuhp_remove_state(hw_cpuhp);
 }

@@ -1,20 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Exits that the backend has decoded and that the core, or user space, answers. */
+#include "ports.h"
 #include "vcpu.h"
+
+void mica_io_answer(struct mica_vcpu *vcpu, u8 size, u64 data)
+{
+	u64 *rax = &vcpu->gprs[MICA_RAX];
+
+	switch (size) {
+	case 1:
+		*rax = (*rax & ~0xffull) | (u8)data;
+		break;
+	case 2:
+		*rax = (*rax & ~0xffffull) | (u16)data;
+		break;
+	default:
+		*rax = (u32)data;
+	}
+}
+
+/* True: it is done but for RIP. */
+static bool answered(struct mica_vcpu *vcpu, u16 port, u8 size, bool write, u32 value)
+{
+	if (write)
+		return mica_ports_write(vcpu, port, size, value);
+	if (!mica_ports_ignore_read(vcpu, port, size))
+		return false;
+	mica_io_answer(vcpu, size, ~0ull);
+	return true;
+}
 
 enum mica_next mica_exit_io(struct mica_vcpu *vcpu, u16 port, u8 size, bool write)
 {
 	struct mica_exit_io *io = &vcpu->run->io;
+	u64 value = write ? vcpu->gprs[MICA_RAX] & GENMASK_ULL(8 * size - 1, 0) : 0;
 
+	mica_backend->advance(vcpu);
+	if (answered(vcpu, port, size, write, value))
+		return MICA_NEXT_ENTER;
 	io->port = port;
 	io->size = size;
 	io->pad = 0;
 	io->flags = write ? MICA_IO_WRITE : 0;
-	io->data = write ? vcpu->gprs[MICA_RAX] & GENMASK_ULL(8 * size - 1, 0) : 0;
+	io->data = value;
 	vcpu->io.pending = !write;
 	vcpu->io.size = size;
 	vcpu->run->exit_reason = MICA_EXIT_IO;
-	mica_backend->advance(vcpu);
 	return MICA_NEXT_USER;
 }
 

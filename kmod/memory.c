@@ -7,8 +7,8 @@
 
 #include "vcpu.h"
 
-/* Entries that one step of a zap looks at: some 10 microseconds with the lock held. */
-#define ZAP_STEP	2048
+/* Entries that one step of a pass looks at: some 10 microseconds with the lock held. */
+#define PASS_STEP	2048
 
 /* ------------------------------------------------------------ changes of the tree */
 
@@ -43,18 +43,25 @@ void mica_memory_finish(struct mica_vm *vm, struct mica_s2_gather *gather)
 	mica_s2_gather_free(gather);
 }
 
-void mica_memory_zap(struct mica_mem *mem, u64 first, u64 last, bool may_sleep,
-		     struct mica_s2_gather *gather)
+void mica_memory_pass(struct mica_mem *mem, mica_s2_pass_fn *pass, u64 first, u64 last,
+		      bool may_sleep, struct mica_s2_gather *gather)
 	__must_hold(&mem->lock)
 {
 	struct mica_s2_range range = { .cursor = first, .end = last };
 
-	while (!mica_s2_zap(&mem->s2, &range, ZAP_STEP, gather)) {
+	while (!pass(&mem->s2, &range, PASS_STEP, gather)) {
 		mica_memory_unlock(mem, gather);
 		if (may_sleep)
 			cond_resched();
 		spin_lock(&mem->lock);
 	}
+}
+
+void mica_memory_zap(struct mica_mem *mem, u64 first, u64 last, bool may_sleep,
+		     struct mica_s2_gather *gather)
+	__must_hold(&mem->lock)
+{
+	mica_memory_pass(mem, mica_s2_zap, first, last, may_sleep, gather);
 }
 
 /* ------------------------------------------------------------ slots */
@@ -135,6 +142,7 @@ static int remove_slot(struct mica_vm *vm, struct mica_slots *slots,
 	mica_memory_unlock(mem, &gather);
 	mica_memory_finish(vm, &gather);
 	publish(vm, slots);
+	mica_dirty_forget(mem, slot.id);
 	mica_invalidation_ends(mem);
 	return 0;
 }
@@ -240,6 +248,7 @@ int mica_memory_init(struct mica_vm *vm)
 void mica_memory_destroy(struct mica_vm *vm)
 {
 	struct mica_mem *mem = &vm->mem;
+	u32 slot;
 
 	if (mem->registered) {
 		spin_lock(&mem->lock);
@@ -250,6 +259,8 @@ void mica_memory_destroy(struct mica_vm *vm)
 		mem->registered = false;
 	}
 	mica_s2_destroy(&mem->s2);
+	for (slot = 0; slot < MICA_MAX_SLOTS; slot++)
+		kvfree(mem->dirty[slot]);
 	kfree(rcu_dereference_protected(mem->slots, true));
 	RCU_INIT_POINTER(mem->slots, NULL);
 }

@@ -7,6 +7,7 @@
 #define MICA_MEMORY_H
 
 #include "compat.h"
+#include "dirty.h"
 #include "s2.h"
 #include "slots.h"
 #include "uapi/mica.h"
@@ -26,6 +27,8 @@ struct mica_mem {
 	/* [lock] all below */
 	spinlock_t lock;
 	struct mica_s2 s2;
+	/* By the slot's number, NULL: not tracked.  Replaced with vm->lock held as well. */
+	struct mica_dirty_log *dirty[MICA_MAX_SLOTS];
 	bool dead;			/* the address space is gone, or the VM is going */
 	unsigned long invalidate_seq;	/* of ended invalidations and slot changes */
 	unsigned long invalidate_count;	/* invalidations in progress ... */
@@ -50,6 +53,10 @@ unsigned int mica_memory_phys_bits(void);
 #define MICA_ACCESS_READ	1u
 #define MICA_ACCESS_WRITE	2u
 #define MICA_ACCESS_EXEC	4u
+
+/* Is it certain, without asking the host for anything, that there is no memory at gpa?  Any
+ * context; mica_memory_fault() knows the rest. */
+bool mica_memory_hole(struct mica_vm *vm, u64 gpa);
 
 /* Resolves a second-level fault: 0 the access can be tried again, 1 there is no memory
  * (or it is read-only and this is a write): MMIO, -errno the host cannot give the page
@@ -81,7 +88,11 @@ void mica_memory_unlock(struct mica_mem *mem, struct mica_s2_gather *gather)
  * sleeping is not allowed.
  */
 void mica_memory_finish(struct mica_vm *vm, struct mica_s2_gather *gather);
-/* Caller holds the lock, which is dropped now and then; `may_sleep` allows to sleep then. */
+/* All steps of a pass over frames [first, last).  Caller holds the lock, which is dropped now
+ * and then; `may_sleep` allows to sleep then. */
+void mica_memory_pass(struct mica_mem *mem, mica_s2_pass_fn *pass, u64 first, u64 last,
+		      bool may_sleep, struct mica_s2_gather *gather)
+	__must_hold(&mem->lock);
 void mica_memory_zap(struct mica_mem *mem, u64 first, u64 last, bool may_sleep,
 		     struct mica_s2_gather *gather)
 	__must_hold(&mem->lock);

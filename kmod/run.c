@@ -10,6 +10,7 @@
 #include "hostcheck.h"
 #include "hw.h"
 #include "run.h"
+#include "spin.h"
 #include "state.h"
 #include "trace.h"
 #include "vcpu.h"
@@ -19,20 +20,8 @@
 
 static void complete_port_read(struct mica_vcpu *vcpu)
 {
-	u64 data = READ_ONCE(vcpu->run->io.data);
-	u64 *rax = &vcpu->gprs[MICA_RAX];
-
 	vcpu->io.pending = false;
-	switch (vcpu->io.size) {
-	case 1:
-		*rax = (*rax & ~0xffull) | (u8)data;
-		break;
-	case 2:
-		*rax = (*rax & ~0xffffull) | (u16)data;
-		break;
-	default:
-		*rax = (u32)data;
-	}
+	mica_io_answer(vcpu, vcpu->io.size, READ_ONCE(vcpu->run->io.data));
 }
 
 static void complete_extint(struct mica_vcpu *vcpu)
@@ -58,6 +47,15 @@ void mica_run_complete(struct mica_vcpu *vcpu)
 		complete_extint(vcpu);
 }
 
+static void copy_groups(struct mica_vcpu_state *to, const struct mica_vcpu_state *from,
+			u64 groups)
+{
+#define MICA_STATE_GROUP(GROUP, group, bit) \
+	if (groups & MICA_STATE_##GROUP) \
+		to->group = from->group;
+#include "uapi/vcpu_state.def"
+}
+
 /* Loaded.  Copy once, check the copy, use the copy. */
 static int commit_state(struct mica_vcpu *vcpu)
 {
@@ -67,7 +65,7 @@ static int commit_state(struct mica_vcpu *vcpu)
 
 	if (likely(!groups))
 		return 0;
-	vcpu->scratch = vcpu->run->state;
+	copy_groups(&vcpu->scratch, &vcpu->run->state, groups);
 	WRITE_ONCE(vcpu->run->state_commit, 0);
 	bad = mica_state_set(vcpu, groups, &vcpu->scratch);
 	if (!bad)
@@ -200,7 +198,7 @@ static enum mica_next enter_series(struct mica_vcpu *vcpu)
 			if (unlikely(READ_ONCE(vcpu->requests)))
 				continue;
 		}
-		if (unlikely(mica_host_wants_thread()))
+		if (unlikely(mica_series_over(vcpu)))
 			return MICA_NEXT_HOST;
 		vcpu->count.entries++;
 		next = mica_backend->enter(vcpu);
@@ -213,6 +211,7 @@ static enum mica_next series(struct mica_vcpu *vcpu)
 {
 	enum mica_next next;
 
+	vcpu->series_start = vcpu->count.entries;
 	mica_fpu_enter(vcpu);
 	next = enter_series(vcpu);
 	mica_fpu_leave(vcpu);
@@ -303,6 +302,8 @@ static int run_loop(struct mica_vcpu *vcpu)
 		}
 		if (next == MICA_NEXT_USER)
 			return 0;
+		if (next == MICA_NEXT_SPIN)
+			mica_spin_yield(vcpu);
 	}
 }
 
@@ -349,9 +350,12 @@ static long run_loaded(struct mica_vcpu *vcpu)
 		error = -EINTR;
 	else
 		error = run_loop(vcpu);
-	if (error)
+	if (error) {
 		vcpu->run->exit_reason = MICA_EXIT_INTERRUPTED;
-	vcpu->count.user_exits++;
+		vcpu->count.interrupted++;
+	} else {
+		vcpu->count.user_exits++;
+	}
 	store_state(vcpu, wanted);
 	trace_mica_user_exit(vcpu->id, vcpu->run->exit_reason);
 	return error;

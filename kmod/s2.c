@@ -197,6 +197,12 @@ static void split(struct mica_s2 *s2, u64 *entry, int level)
 	set_entry(entry, table_entry(format, table));
 }
 
+/* Does a CPU that still has the leaf `old` get more from it than from `now`? */
+static bool takes_away(const struct mica_s2_format *format, u64 old, u64 now)
+{
+	return (old ^ now) & format->address || old & ~now & (format->write | format->exec);
+}
+
 static void set_leaf(struct mica_s2 *s2, u64 *entry, const struct mica_s2_leaf *leaf,
 		     struct mica_s2_gather *gather)
 {
@@ -207,7 +213,7 @@ static void set_leaf(struct mica_s2 *s2, u64 *entry, const struct mica_s2_leaf *
 	/* More rights need no flush: a CPU that has the old ones faults, and looks again. */
 	if (is_table(format, old, leaf->level))
 		gather_tree(s2, table_of(format, old), leaf->level - 1, gather);
-	else if (is_present(format, old) && (old & format->address) != leaf->pa)
+	else if (is_present(format, old) && takes_away(format, old, *entry))
 		gather->flush = true;
 }
 
@@ -234,14 +240,33 @@ int mica_s2_map(struct mica_s2 *s2, const struct mica_s2_leaf *leaf,
 	return 0;
 }
 
-/* ------------------------------------------------------------ zap */
+int mica_s2_room(const struct mica_s2 *s2, u64 gfn)
+{
+	int level;
 
-struct zap {
+	walk(s2, gfn, 1, &level);
+	return level;
+}
+
+/* ------------------------------------------------------------ passes over a range */
+
+/* What is done to the entries that touch a range. */
+struct pass {
 	struct mica_s2 *s2;
 	struct mica_s2_range *range;
 	struct mica_s2_gather *gather;
 	unsigned int budget;
+	void (*leaf)(struct pass *pass, u64 *entry);	/* NULL: nothing */
+	bool drop_empty, drop_split;	/* of the tables, after their entries */
 };
+
+static void drop_table(struct pass *pass, u64 *entry)
+{
+	u64 *table = table_of(pass->s2->format, *entry);
+
+	set_entry(entry, 0);
+	gather_table(pass->s2, table, pass->gather);
+}
 
 static bool is_empty(const u64 *table)
 {
@@ -253,58 +278,133 @@ static bool is_empty(const u64 *table)
 	return true;
 }
 
-/* There are no empty tables below the root, so slots that come and go leave none behind. */
-static void prune(struct zap *zap, u64 *entry)
+/* Do the leaves of `level` in the table map what one leaf of the level above could map? */
+static bool is_split(const struct mica_s2_format *format, const u64 *table, int level)
 {
-	u64 *table = table_of(zap->s2->format, *entry);
+	u64 pa = table[0] & format->address, size = mica_s2_pages(level) << PAGE_SHIFT;
+	unsigned int i;
 
-	if (!is_empty(table))
-		return;
-	set_entry(entry, 0);
-	gather_table(zap->s2, table, zap->gather);
+	if (level >= format->max_level || pa & (size * MICA_S2_ENTRIES - 1))
+		return false;
+	for (i = 0; i < MICA_S2_ENTRIES; i++)
+		if (!is_leaf(format, table[i], level) ||
+		    (table[i] & format->address) != pa + i * size)
+			return false;
+	return true;
+}
+
+/* `entry` is a table with entries of `level`. */
+static void prune(struct pass *pass, u64 *entry, int level)
+{
+	const u64 *table = table_of(pass->s2->format, *entry);
+
+	if ((pass->drop_empty && is_empty(table)) ||
+	    (pass->drop_split && is_split(pass->s2->format, table, level)))
+		drop_table(pass, entry);
 }
 
 /*
  * `table` has entries of `level` and begins at frame `base`; the cursor is inside.  The depth
  * of the recursion is the tree's.  False: the budget is used up.
  */
-static bool zap_table(struct zap *zap, u64 *table, int level, u64 base)
+static bool pass_over(struct pass *pass, u64 *table, int level, u64 base)
 {
-	const struct mica_s2_format *format = zap->s2->format;
-	struct mica_s2_range *range = zap->range;
+	const struct mica_s2_format *format = pass->s2->format;
+	struct mica_s2_range *range = pass->range;
 	unsigned int i = index_of(range->cursor, level);
 	u64 gfn;
 
 	for (; i < MICA_S2_ENTRIES && range->cursor < range->end; i++) {
-		if (!zap->budget)
+		if (!pass->budget)
 			return false;
-		zap->budget--;
+		pass->budget--;
 		gfn = base + i * mica_s2_pages(level);
 		if (is_leaf(format, table[i], level)) {
-			set_entry(&table[i], 0);
-			zap->gather->flush = true;
+			if (pass->leaf)
+				pass->leaf(pass, &table[i]);
 		} else if (is_present(format, table[i])) {
-			if (!zap_table(zap, table_of(format, table[i]), level - 1, gfn))
+			if (!pass_over(pass, table_of(format, table[i]), level - 1, gfn))
 				return false;
-			prune(zap, &table[i]);
+			prune(pass, &table[i], level - 1);
 		}
 		range->cursor = gfn + mica_s2_pages(level);
 	}
 	return true;
 }
 
+static bool run_pass(struct pass *pass)
+{
+	if (pass->range->cursor >= pass->range->end)
+		return true;
+	/* Less would not reach level 1 from the root. */
+	pass->budget = max_t(unsigned int, pass->budget, MICA_S2_LEVELS);
+	return pass_over(pass, pass->s2->root, MICA_S2_LEVELS, 0);
+}
+
+/* ------------------------------------------------------------ zap */
+
+static void drop_leaf(struct pass *pass, u64 *entry)
+{
+	set_entry(entry, 0);
+	pass->gather->flush = true;
+}
+
 bool mica_s2_zap(struct mica_s2 *s2, struct mica_s2_range *range, unsigned int budget,
 		 struct mica_s2_gather *gather)
 {
-	struct zap zap = {
+	struct pass pass = {
 		.s2 = s2,
 		.range = range,
 		.gather = gather,
-		/* Less would not reach level 1 from the root. */
-		.budget = max_t(unsigned int, budget, MICA_S2_LEVELS),
+		.budget = budget,
+		.leaf = drop_leaf,
+		/* None is left below the root, so slots that come and go leave nothing behind. */
+		.drop_empty = true,
 	};
 
-	return range->cursor >= range->end || zap_table(&zap, s2->root, MICA_S2_LEVELS, 0);
+	return run_pass(&pass);
+}
+
+bool mica_s2_zap_split(struct mica_s2 *s2, struct mica_s2_range *range, unsigned int budget,
+		       struct mica_s2_gather *gather)
+{
+	struct pass pass = {
+		.s2 = s2,
+		.range = range,
+		.gather = gather,
+		.budget = budget,
+		.drop_empty = true,
+		.drop_split = true,
+	};
+
+	return run_pass(&pass);
+}
+
+/* ------------------------------------------------------------ write protection */
+
+/* The CPU may set its accessed and dirty bits meanwhile. */
+static void protect_leaf(struct pass *pass, u64 *entry)
+{
+	u64 write = pass->s2->format->write;
+
+	if (!(READ_ONCE(*entry) & write))
+		return;
+	clear_bit(__ffs(write), (unsigned long *)entry);
+	pass->gather->flush = true;
+}
+
+bool mica_s2_protect(struct mica_s2 *s2, struct mica_s2_range *range, unsigned int budget,
+		     struct mica_s2_gather *gather)
+{
+	struct pass pass = {
+		.s2 = s2,
+		.range = range,
+		.gather = gather,
+		.budget = budget,
+		.leaf = protect_leaf,
+	};
+
+	return run_pass(&pass);
 }
 
 /* ------------------------------------------------------------ accessed bits */

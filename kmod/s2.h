@@ -28,7 +28,7 @@
 struct mica_s2_format {
 	u64 table;	/* flags of a non-leaf entry */
 	u64 leaf;	/* flags of every leaf: present, readable, write-back memory */
-	u64 write;	/* this leaf may be written */
+	u64 write;	/* this leaf may be written: one bit */
 	u64 exec;	/* this leaf may be executed (0 where execution is always allowed) */
 	u64 large;	/* this is a leaf above level 1 */
 	u64 present;	/* an entry with any of these bits is present */
@@ -65,11 +65,16 @@ struct mica_s2_leaf {
 	bool no_exec;
 };
 
-/* Frames [cursor, end) are still to be zapped: that is done in steps, so that no lock is held
+/* Frames [cursor, end) are still to be visited: that is done in steps, so that no lock is held
  * for long.  end <= MICA_S2_FRAMES. */
 struct mica_s2_range {
 	u64 cursor, end;
 };
+
+/* A pass over a range of the tree, one step of it: looks at about `budget` entries and moves
+ * the cursor; true: done. */
+typedef bool mica_s2_pass_fn(struct mica_s2 *s2, struct mica_s2_range *range, unsigned int budget,
+			     struct mica_s2_gather *gather);
 
 /* Frames that an entry of this level maps. */
 static inline u64 mica_s2_pages(int level)
@@ -98,13 +103,20 @@ bool mica_s2_give(struct mica_s2 *s2, u64 *table);
 int mica_s2_map(struct mica_s2 *s2, const struct mica_s2_leaf *leaf,
 		struct mica_s2_gather *gather);
 
-/*
- * Drops leaves that touch the range, whole ones even if only a part of them does, and the
- * tables that are empty then.  One step looks at about `budget` entries and moves the cursor;
- * true: done.
- */
-bool mica_s2_zap(struct mica_s2 *s2, struct mica_s2_range *range, unsigned int budget,
-		 struct mica_s2_gather *gather);
+/* The largest level at which a leaf for gfn would not replace smaller ones. */
+int mica_s2_room(const struct mica_s2 *s2, u64 gfn);
+
+/* Drops leaves that touch the range, whole ones even if only a part of them does, and the
+ * tables that are empty then. */
+mica_s2_pass_fn mica_s2_zap;
+
+/* Takes the right to write from the leaves that touch the range, whole ones.  Large ones stay
+ * large. */
+mica_s2_pass_fn mica_s2_protect;
+
+/* Drops the tables that touch the range and whose leaves could be one larger leaf, as a split
+ * leaves them behind: so that the next fault can enter the large leaf again. */
+mica_s2_pass_fn mica_s2_zap_split;
 
 /* Has the CPU used a leaf that touches frames [start, end) since this was last cleared?
  * Where the CPU keeps no accessed bits: is there a leaf?  (`clear` does nothing then.) */

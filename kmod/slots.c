@@ -69,6 +69,16 @@ const struct mica_slot *mica_slots_find(const struct mica_slots *slots, u64 gfn)
 	return &slots->slot[i - 1];
 }
 
+const struct mica_slot *mica_slots_find_id(const struct mica_slots *slots, u32 id)
+{
+	unsigned int i;
+
+	for (i = 0; i < slots->count; i++)
+		if (slots->slot[i].id == id)
+			return &slots->slot[i];
+	return NULL;
+}
+
 static bool overlap(u64 first, u64 pages, u64 other_first, u64 other_pages)
 {
 	return first < other_first + other_pages && other_first < first + pages;

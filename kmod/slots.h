@@ -35,6 +35,8 @@ int mica_slot_level(const struct mica_slot *slot, u64 gfn, int level);
 
 /* The slot that holds gfn, or NULL. */
 const struct mica_slot *mica_slots_find(const struct mica_slots *slots, u64 gfn);
+/* The slot with the number `id`, or NULL. */
+const struct mica_slot *mica_slots_find_id(const struct mica_slots *slots, u32 id);
 /* `to` becomes `from` and `slot`: 0, or -EEXIST if the id is in use or the frames overlap
  * another slot or the APIC page. */
 int mica_slots_add(struct mica_slots *to, const struct mica_slots *from,

@@ -150,6 +150,9 @@ void mica_state_get(struct mica_vcpu *vcpu, u64 groups, struct mica_vcpu_state *
 {
 	unsigned int i;
 
+	/* No group has it: with the exception it is as good as delivered. */
+	if (groups & (MICA_STATE_CRS | MICA_STATE_DRS | MICA_STATE_EVENTS))
+		mica_event_apply_payload(vcpu);
 	preempt_disable();
 	mica_backend->get_state(vcpu, groups, state);
 	for (i = 0; i < ARRAY_SIZE(group_rows); i++)

@@ -11,14 +11,11 @@
 #define CR0_DEFINED		(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | \
 				 X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | \
 				 X86_CR0_PG)
-#define EFER_DEFINED		(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX)
+#define EFER_DEFINED		(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX | EFER_FFXSR)
 
 typedef bool (*check_fn)(const struct mica_vcpu *vcpu, u64 value);
 
-static bool check_ANY(const struct mica_vcpu *vcpu, u64 value)
-{
-	return true;
-}
+#define check_ANY	NULL
 
 static bool check_LOW32(const struct mica_vcpu *vcpu, u64 value)
 {
@@ -193,8 +190,10 @@ const char *mica_state_check(struct mica_vcpu *vcpu, u64 groups,
 	u64 value;
 
 	for (i = 0; i < ARRAY_SIZE(checks); i++) {
+		if (!(groups & checks[i].group) || !checks[i].check)
+			continue;
 		memcpy(&value, (const u8 *)state + checks[i].offset, sizeof(value));
-		if ((groups & checks[i].group) && !checks[i].check(vcpu, value))
+		if (!checks[i].check(vcpu, value))
 			return checks[i].name;
 	}
 	if (groups & MICA_STATE_SEGS)

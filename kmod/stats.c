@@ -23,7 +23,11 @@ static const struct counter_row {
 	COUNTER(s2_flushes),
 	COUNTER(migrations),
 	COUNTER(timer_expiries),
+	COUNTER(spin_yields),
 	COUNTER(refused_msrs),
+	COUNTER(port_signals),
+	COUNTER(port_ignored),
+	COUNTER(interrupted),
 };
 
 static void add(struct mica_stats *stats, const char *name, u64 value)

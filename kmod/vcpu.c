@@ -40,12 +40,19 @@ static void vcpu_put_here(struct mica_vcpu *vcpu)
 
 static void vcpu_sched_in(struct preempt_notifier *notifier, int cpu)
 {
-	vcpu_load_here(container_of(notifier, struct mica_vcpu, preempt));
+	struct mica_vcpu *vcpu = container_of(notifier, struct mica_vcpu, preempt);
+
+	WRITE_ONCE(vcpu->preempted, NULL);
+	vcpu_load_here(vcpu);
 }
 
 static void vcpu_sched_out(struct preempt_notifier *notifier, struct task_struct *next)
 {
-	vcpu_put_here(container_of(notifier, struct mica_vcpu, preempt));
+	struct mica_vcpu *vcpu = container_of(notifier, struct mica_vcpu, preempt);
+
+	if (task_is_running(current))
+		WRITE_ONCE(vcpu->preempted, current);
+	vcpu_put_here(vcpu);
 }
 
 static struct preempt_ops vcpu_preempt_ops = {

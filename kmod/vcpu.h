@@ -13,6 +13,7 @@
 #include "apic.h"
 #include "backend.h"
 #include "compat.h"
+#include "irqfd.h"
 #include "memory.h"
 #include "uapi/mica.h"
 
@@ -42,7 +43,7 @@ struct mica_counters {
 	u64 exits[MICA_EXIT_SLOTS];	/* by the backend's exit reason */
 	u64 entries;
 	u64 series;			/* entered with interrupts off until somebody wants them */
-	u64 user_exits;
+	u64 user_exits;			/* with something for user space to do */
 	u64 halts;
 	u64 injected_interrupts;
 	u64 injected_nmis;
@@ -53,7 +54,11 @@ struct mica_counters {
 	u64 s2_flushes;
 	u64 migrations;			/* between host CPUs */
 	u64 timer_expiries;
+	u64 spin_yields;		/* its time was given to another vCPU */
 	u64 refused_msrs;		/* RDMSR and WRMSR that gave #GP */
+	u64 port_signals;		/* OUTs that signalled an eventfd */
+	u64 port_ignored;		/* accesses to ports that are nobody's */
+	u64 interrupted;		/* MICA_VCPU_RUN gave EINTR */
 };
 
 struct mica_vcpu {
@@ -77,6 +82,7 @@ struct mica_vcpu {
 	bool has_run;			/* [v] */
 	bool attached;			/* [v] between mica_vcpu_load() and mica_vcpu_put() */
 	bool loaded;			/* [l] on this->cpu, by load() or sched_in */
+	struct task_struct *preempted;	/* its thread while that wants a CPU and has none; RCU */
 	u64 tsc_lost;			/* [l] of mica_hw_tsc_lost(), already in tsc_offset */
 
 	struct mica_apic apic;
@@ -125,6 +131,7 @@ struct mica_vcpu {
 	struct mica_hostcheck *hostcheck;	/* [l] NULL without MICA_VM_CHECK_HOST */
 	struct mica_vcpu_state scratch;	/* [v] the checked copy of what user space gave */
 	struct mica_counters count;	/* [l] */
+	u64 series_start;		/* [l] count.entries when the series began */
 };
 
 struct mica_vm {
@@ -137,8 +144,11 @@ struct mica_vm {
 	struct list_head link;		/* all VMs; vms_mutex in vm.c */
 	struct mutex lock;
 	struct mica_mem mem;
+	struct mica_ports __rcu *ports;	/* [m] to write; NULL: none was ever bound */
+	struct mica_irqfds irqfds;
 	struct mica_vcpu *vcpus[MICA_MAX_VCPUS];	/* [m] to write; never removed before the VM goes */
 	u32 vcpu_count;			/* [m] */
+	u32 helped_last;		/* [a] id of a vCPU: spin.c */
 	u64 tsc_offset;				/* [m] with which vCPUs start, so that all agree */
 };
 
@@ -185,12 +195,17 @@ void mica_queue_exception_error(struct mica_vcpu *vcpu, u8 vector, u32 error);
 /* Decides what to inject and which windows to ask for; [I].  True: user space must answer
  * (MICA_EXIT_EXTINT). */
 bool mica_event_prepare(struct mica_vcpu *vcpu);
+/* What comes with an exception goes to CR2 or DR6 now: it is about to be delivered, or read. */
+void mica_event_apply_payload(struct mica_vcpu *vcpu);
 /* Is there a reason to leave HLT? */
 bool mica_event_wakes(struct mica_vcpu *vcpu);
 
 /* io.c: exits that the backends have decoded; [L] or [I]. */
-/* Port access without string; data is RAX for OUT.  Fills run->io; MICA_NEXT_USER. */
+/* Port access without string; data is RAX for OUT.  Answers it, or fills run->io and gives
+ * MICA_NEXT_USER. */
 enum mica_next mica_exit_io(struct mica_vcpu *vcpu, u16 port, u8 size, bool write);
+/* What IN of `size` bytes has read goes to AL, AX or EAX. */
+void mica_io_answer(struct mica_vcpu *vcpu, u8 size, u64 data);
 enum mica_next mica_exit_io_string(struct mica_vcpu *vcpu, u16 port, u8 size, bool write);
 enum mica_next mica_exit_mmio(struct mica_vcpu *vcpu, u64 gpa, u64 gva, u32 flags);
 enum mica_next mica_exit_fail(struct mica_vcpu *vcpu, enum mica_exit reason, u64 hw_reason,

@@ -3,6 +3,7 @@
 #include "vm.h"
 
 #include "hw.h"
+#include "ports.h"
 #include "vcpu.h"
 
 static DEFINE_MUTEX(vms_mutex);
@@ -18,7 +19,10 @@ static void vm_destroy(struct mica_vm *vm)
 		list_del_init(&vm->link);
 		mutex_unlock(&vms_mutex);
 	}
-	/* The notifier goes first: it must not find vCPUs that are half gone. */
+	/* Others can signal bound eventfds until this returns, which looks at all vCPUs. */
+	mica_irqfds_destroy(vm);
+	mica_ports_destroy(vm);
+	/* The notifier goes before vCPUs do: it must not find vCPUs that are half gone. */
 	mica_memory_destroy(vm);
 	for (i = 0; i < MICA_MAX_VCPUS; i++)
 		if (vm->vcpus[i])
@@ -67,6 +71,7 @@ struct mica_vm *mica_vm_create(u32 flags)
 	mutex_init(&vm->lock);
 	INIT_LIST_HEAD(&vm->link);
 	vm->id = atomic64_inc_return(&vm_ids);
+	mica_irqfds_init(vm);
 	vm->flags = flags;
 	vm->mm = current->mm;
 	mmgrab(vm->mm);

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Counts the cases of a meson test run, those inside TAP tests one by one, and prints the
-closing line "N passed, N failed".  Exits with 1 if anything failed or nothing ran."""
+"""Counts the cases of a meson test run, those inside TAP tests one by one, and prints the host
+and guest kernels that went together on each backend, and the closing line "N passed, N failed".
+Exits with 1 if anything failed or nothing ran."""
 
 import json
 import os
@@ -9,6 +10,20 @@ import re
 import sys
 
 TAP_CASE = re.compile(r"^(not )?ok\b(?:[^#]*)(?:#\s*(\w+))?", re.MULTILINE)
+
+
+# A case of boot.sh that has passed, in a test whose name begins with its backend.
+PAIR = re.compile(r"^ok\b.* boot: (host \w+, guest \w+)$", re.MULTILINE)
+
+
+def pairs(test):
+    """Those of host and guest kernel with which a guest has come to its shell."""
+    return set(PAIR.findall(test.get("stdout") or ""))
+
+
+def backend(test):
+    """The first word of the test's own name: meson puts project and suites before it."""
+    return test["name"].split(" / ")[-1].split()[0]
 
 
 def cases(test):
@@ -33,6 +48,7 @@ def cases(test):
 
 def main():
     total = [0, 0, 0]
+    booted = {}
     if not os.path.exists(sys.argv[1]):
         print("summary: no test has run (is the suite's name right?)")
         print("0 passed, 1 failed")
@@ -42,8 +58,12 @@ def main():
             test = json.loads(line)
             counts = cases(test)
             total = [a + b for a, b in zip(total, counts)]
+            if pairs(test):
+                booted.setdefault(backend(test), set()).update(pairs(test))
             if counts[1]:
                 print("failed: %s (%d cases, result %s)" % (test["name"], counts[1], test["result"]))
+    for name in sorted(booted):
+        print("%s: %d host/guest kernel pairs" % (name, len(booted[name])))
     passed, failed, skipped = total
     print("%d passed, %d failed" % (passed, failed) + (", %d skipped" % skipped if skipped else ""))
     return 1 if failed or not passed else 0

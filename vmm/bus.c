@@ -75,6 +75,42 @@ int bus_add(struct bus *bus, const char *name, uint64_t base, uint64_t length,
 	return 0;
 }
 
+static uint64_t nobody_read(void *opaque, uint64_t offset, unsigned int size)
+{
+	(void)opaque;
+	(void)offset;
+	(void)size;
+	return UINT64_MAX;
+}
+
+static void nobody_write(void *opaque, uint64_t offset, unsigned int size, uint64_t value)
+{
+	(void)opaque;
+	(void)offset;
+	(void)size;
+	(void)value;
+}
+
+static const struct bus_ops nobody_ops = { .read = nobody_read, .write = nobody_write };
+
+int bus_add_nobody(struct bus *bus, const char *name, uint64_t base, uint64_t length)
+{
+	return bus_add(bus, name, base, length, &nobody_ops, NULL);
+}
+
+bool bus_tell_nobody(const struct bus *bus,
+		     bool (*tell)(void *opaque, uint64_t base, uint64_t length), void *opaque)
+{
+	const struct bus_range *range;
+
+	for (guint i = 0; i < bus->ranges->len; i++) {
+		range = &g_array_index(bus->ranges, struct bus_range, i);
+		if (range->ops == &nobody_ops && !tell(opaque, range->base, range->length))
+			return false;
+	}
+	return true;
+}
+
 static bool bus_range_holds(const struct bus_range *range, uint64_t address, unsigned int size)
 {
 	uint64_t offset = address - range->base;

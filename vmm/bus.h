@@ -33,6 +33,16 @@ void bus_free(struct bus *bus);
 int bus_add(struct bus *bus, const char *name, uint64_t base, uint64_t length,
 	    const struct bus_ops *ops, void *opaque);
 
+/*
+ * The same for a range that guests write to although nobody is there, and will never be:
+ * accesses give what an unclaimed address gives.  Whoever sends accesses to the bus may
+ * answer them by itself; bus_tell_nobody() names these ranges until `tell` returns false,
+ * and returns what it did.
+ */
+int bus_add_nobody(struct bus *bus, const char *name, uint64_t base, uint64_t length);
+bool bus_tell_nobody(const struct bus *bus,
+		     bool (*tell)(void *opaque, uint64_t base, uint64_t length), void *opaque);
+
 /* False if nobody claims the access; *value is then all-ones of `size` bytes. */
 bool bus_read(struct bus *bus, uint64_t address, unsigned int size, uint64_t *value);
 bool bus_write(struct bus *bus, uint64_t address, unsigned int size, uint64_t value);

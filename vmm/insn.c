@@ -89,25 +89,83 @@ static unsigned int privilege_level(const struct mica_vcpu_state *state)
 	return state->segs.ss.attr >> SEG_DPL_SHIFT & 3;
 }
 
+/*
+ * What a thread has decoded lately, by the low bits of RIP: a driver comes back to the same few
+ * instructions.  Their bytes, which are fetched each time, say everything together with the
+ * mode, so nothing in here can be out of date.
+ */
+#define CACHE_SIZE	16u
+
+struct cached {
+	unsigned int length;		/* 0: empty */
+	ZydisMachineMode mode;
+	uint8_t bytes[INSN_MAX_LENGTH];
+	ZydisDecodedInstruction decoded;
+	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+};
+
+static _Thread_local struct cached cache[CACHE_SIZE];
+
+static struct cached *cache_place(const struct insn *insn)
+{
+	return &cache[insn->state->gprs.rip % CACHE_SIZE];
+}
+
+static bool cache_find(struct insn *insn)
+{
+	const struct cached *cached = cache_place(insn);
+
+	if (!cached->length || cached->length > insn->available || cached->mode != insn->mode ||
+	    memcmp(cached->bytes, insn->bytes, cached->length))
+		return false;
+	insn->decoded = cached->decoded;
+	memcpy(insn->operands, cached->operands,
+	       cached->decoded.operand_count * sizeof(cached->operands[0]));
+	return true;
+}
+
+static void cache_keep(const struct insn *insn)
+{
+	struct cached *cached = cache_place(insn);
+
+	cached->length = insn->decoded.length;
+	cached->mode = insn->mode;
+	memcpy(cached->bytes, insn->bytes, cached->length);
+	cached->decoded = insn->decoded;
+	memcpy(cached->operands, insn->operands,
+	       insn->decoded.operand_count * sizeof(cached->operands[0]));
+}
+
+static ZyanStatus decode_bytes(struct insn *insn)
+{
+	ZydisDecoder decoder;
+	ZyanStatus status = ZydisDecoderInit(&decoder, insn->mode, stack_width(insn->mode));
+
+	return ZYAN_FAILED(status) ? status :
+	       ZydisDecoderDecodeFull(&decoder, insn->bytes, insn->available, &insn->decoded,
+				      insn->operands);
+}
+
 /* An instruction may reach into a second page; the bytes of the first decide whether. */
 static enum insn_result decode(struct insn *insn)
 {
-	ZydisDecoder decoder;
-	ZyanStatus status = ZYDIS_STATUS_NO_MORE_DATA;
 	enum insn_result result;
+	ZyanStatus status;
 
-	if (ZYAN_FAILED(ZydisDecoderInit(&decoder, insn->mode, stack_width(insn->mode))))
-		return INSN_UNSUPPORTED;
-	while (status == ZYDIS_STATUS_NO_MORE_DATA && insn->available < INSN_MAX_LENGTH) {
+	do {
 		result = memory_fetch(insn);
 		if (result)
 			return result;
-		status = ZydisDecoderDecodeFull(&decoder, insn->bytes, insn->available,
-						&insn->decoded, insn->operands);
-	}
+		insn->valid = cache_find(insn);
+		if (insn->valid)
+			return INSN_DONE;
+		status = decode_bytes(insn);
+	} while (status == ZYDIS_STATUS_NO_MORE_DATA && insn->available < INSN_MAX_LENGTH);
 	insn->valid = ZYAN_SUCCESS(status);
-	if (insn->valid)
+	if (insn->valid) {
+		cache_keep(insn);
 		return INSN_DONE;
+	}
 	if (status == ZYDIS_STATUS_NO_MORE_DATA || status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG)
 		return insn_fault(insn, VECTOR_GP, true, 0);
 	if (status == ZYDIS_STATUS_ILLEGAL_LOCK)
@@ -127,43 +185,53 @@ static void fill_report(const struct insn *insn, struct insn_report *report)
 		g_strlcpy(report->mnemonic, name, sizeof(report->mnemonic));
 }
 
-static uint64_t changed_groups(const struct mica_vcpu_state *before,
-			       const struct mica_vcpu_state *after)
+/* All that an instruction on this list can change. */
+struct before {
+	struct mica_state_gprs gprs;
+	struct mica_state_events events;
+	uint64_t cr2;
+};
+
+static uint64_t changed_groups(const struct before *before, const struct mica_vcpu_state *after)
 {
 	uint64_t groups = 0;
 
-#define MICA_STATE_GROUP(GROUP, group, bit) \
-	if (memcmp(&before->group, &after->group, sizeof(before->group))) \
-		groups |= MICA_STATE_##GROUP;
-#include <vcpu_state.def>
+	if (memcmp(&before->gprs, &after->gprs, sizeof(before->gprs)))
+		groups |= MICA_STATE_GPRS;
+	if (memcmp(&before->events, &after->events, sizeof(before->events)))
+		groups |= MICA_STATE_EVENTS;
+	if (before->cr2 != after->crs.cr2)
+		groups |= MICA_STATE_CRS;
 	return groups;
 }
 
 enum insn_result insn_execute(struct mica_vcpu_state *state, const struct insn_ops *ops,
 			      void *opaque, uint64_t *groups_changed, struct insn_report *report)
 {
-	struct mica_vcpu_state before = *state;
-	struct insn insn = {
-		.state = state,
-		.ops = ops,
-		.opaque = opaque,
-		.regs = (__u64 *)&state->gprs,
-		.mode = machine_mode(state),
-		.cpl = privilege_level(state),
-	};
+	const struct before before = { state->gprs, state->events, state->crs.cr2 };
 	enum insn_result result;
+	struct insn insn;
 
+	/* Without what the decoder fills in. */
+	memset(&insn, 0, offsetof(struct insn, decoded));
+	insn.state = state;
+	insn.ops = ops;
+	insn.opaque = opaque;
+	insn.regs = (__u64 *)&state->gprs;
+	insn.mode = machine_mode(state);
+	insn.cpl = privilege_level(state);
+	insn.long_mode = insn.mode == ZYDIS_MACHINE_MODE_LONG_64;
 	*groups_changed = 0;
 	memset(report, 0, sizeof(*report));
 	if ((state->events.injecting | state->events.exception) & MICA_EVENT_VALID) {
 		g_strlcpy(report->mnemonic, "event delivery", sizeof(report->mnemonic));
 		return INSN_UNSUPPORTED;
 	}
-	insn.long_mode = insn.mode == ZYDIS_MACHINE_MODE_LONG_64;
 	result = decode(&insn);
 	if (!result)
 		result = insn_dispatch(&insn);
 	*groups_changed = changed_groups(&before, state);
-	fill_report(&insn, report);
+	if (result == INSN_UNSUPPORTED || result == INSN_FAILED)
+		fill_report(&insn, report);
 	return result;
 }

@@ -391,7 +391,8 @@ static uint64_t code_left(const struct insn *insn, uint64_t offset)
 enum insn_result memory_fetch(struct insn *insn)
 {
 	uint64_t offset = insn->state->gprs.rip + insn->available;
-	unsigned int size = INSN_MAX_LENGTH - insn->available;
+	/* Few are longer than the first read. */
+	unsigned int size = insn->available ? INSN_MAX_LENGTH - insn->available : 8;
 	struct place place;
 	enum insn_result result;
 	uint64_t linear;

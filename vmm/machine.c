@@ -13,6 +13,7 @@
 #include "control/command.h"
 #include "error.h"
 #include "host.h"
+#include "machine_virtio.h"
 #include "message.h"
 #include "pci/host.h"
 #include "signals.h"
@@ -259,7 +260,7 @@ static gboolean machine_load(struct machine *machine, GError **error)
 	    !vcpu_set_state(machine->vcpus[0], &result.state, error))
 		return FALSE;
 	for (unsigned int i = 1; i < machine->vcpu_count; i++) {
-		boot_reset_state(&result.state, i);
+		boot_parked_state(&result.state, i);
 		if (!vcpu_set_state(machine->vcpus[i], &result.state, error))
 			return FALSE;
 	}
@@ -273,14 +274,20 @@ static gboolean machine_load(struct machine *machine, GError **error)
  */
 static gboolean machine_init(struct machine *machine, GError **error)
 {
+	gboolean made;
+
 	if (!machine_add_loop(machine, error) || !machine_add_vm(machine, error) ||
 	    !machine_add_buses(machine, error) || !machine_add_vcpus(machine, error) ||
 	    !machine_add_console(machine, error))
 		return FALSE;
 	pthread_mutex_lock(&machine->lock);
 	machine_add_devices(machine);
+	made = machine_add_virtio(machine, error);
+	if (made)
+		pci_host_assign(machine->pci);
 	pthread_mutex_unlock(&machine->lock);
-	return machine_load(machine, error) && machine_add_signals(machine, error);
+	return made && machine_bind_nobody(machine, error) && machine_load(machine, error) &&
+	       machine_add_signals(machine, error);
 }
 
 static void machine_init_locks(struct machine *machine)

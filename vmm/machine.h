@@ -34,6 +34,9 @@ struct machine_config {
 	char *kernel;
 	char *command_line;
 	GArray *modules;		/* of struct boot_module */
+	GArray *disks;			/* of struct machine_disk; NULL: none */
+	GArray *nets;			/* of struct machine_net; NULL: none */
+	gboolean rng;			/* an entropy device */
 	uint64_t memory;		/* bytes, a multiple of 2 MiB */
 	unsigned int cpus;		/* 1..MICA_MAX_VCPUS */
 	struct console_config console;
@@ -67,8 +70,10 @@ struct machine_listener {
 struct control_registry;
 struct debug_exit;
 struct i8042;
+struct machine_virtio;
 struct ioapic;
 struct pci_host;
+struct pci_ioeventfd;
 struct pic;
 struct pit;
 struct pm;
@@ -112,6 +117,7 @@ struct machine {
 	struct pm *pm;
 	struct reset_ports *reset_ports;
 	struct pci_host *pci;
+	struct machine_virtio *virtio;
 	struct i8042 *i8042;
 	struct debug_exit *debug_exit;
 	int lint0;			/* [l] level of vCPU 0's pin, as the kernel has it */
@@ -155,6 +161,12 @@ uint64_t machine_uptime_ms(const struct machine *machine);
 /* machine_devices.c: the chips, and the wires between them.  They cannot fail; freeing is
  * valid on what is half made. */
 void machine_add_devices(struct machine *machine);
+/* Lets the kernel answer the ports that are nobody's; all devices are there. */
+gboolean machine_bind_nobody(struct machine *machine, GError **error);
 void machine_free_devices(struct machine *machine);
+
+/* machine_eventfd.c: for struct pci_sink; `opaque` is the machine. */
+int machine_bind_irq(void *opaque, int fd, uint64_t address, uint32_t data, bool bind);
+int machine_bind_io(void *opaque, const struct pci_ioeventfd *ioeventfd, bool bind);
 
 #endif

@@ -3,7 +3,9 @@
 #include <sys/ioctl.h>
 
 #include "chipset/chipset.h"
+#include "error.h"
 #include "machine.h"
+#include "machine_virtio.h"
 #include "message.h"
 #include "pci/host.h"
 #include "vcpu.h"
@@ -88,18 +90,48 @@ static void add_pci(struct machine *machine)
 		.ports = machine->ports,
 		.mmio = machine->mmio,
 		.config_ports = machine->config_ports,
-		.hotplug_ports = HOTPLUG_PORTS,
-		.sink = { .msi = send_msi, .opaque = machine },
+		.sink = {
+			.msi = send_msi,
+			.irqfd = machine_bind_irq,
+			.ioeventfd = machine_bind_io,
+			.opaque = machine,
+		},
 	};
 	uint16_t level_irqs = 0;
 
-	pci_map_init(&config.map, ram_end(machine), machine->info.phys_bits);
+	pci_map_init(&config.map, ram_end(machine), machine->info.phys_bits, HOTPLUG_PORTS);
 	for (unsigned int i = 0; i < PCI_INTX_LINES; i++) {
 		config.sink.intx[i] = gsi_line(&machine->gsi, PCI_INTX_GSI + i);
 		level_irqs |= 1u << pci_intx_pic_irq(i);
 	}
 	bus_write(machine->ports, PIC_ELCR_PORT, 2, level_irqs);
 	machine->pci = pci_host_new(&config);
+}
+
+/* A conflict is a bug of this program. */
+static void add_nobody(struct bus *bus, const char *name, uint64_t base, uint64_t length)
+{
+	int error = bus_add_nobody(bus, name, base, length);
+
+	g_assert_cmpint(error, ==, 0);
+}
+
+static bool bind_nobody(void *opaque, uint64_t base, uint64_t length)
+{
+	struct machine *machine = opaque;
+	struct mica_io_binding binding = {
+		.address = base, .length = length, .flags = MICA_BIND_IGNORE, .fd = -1,
+	};
+
+	return ioctl(machine->vm_fd, MICA_VM_BIND_IO, &binding) == 0;
+}
+
+gboolean machine_bind_nobody(struct machine *machine, GError **error)
+{
+	if (bus_tell_nobody(machine->ports, bind_nobody, machine))
+		return TRUE;
+	return error_set_errno(error, errno, "the module does not take over ports that are "
+			       "nobody's: install both from one release");
 }
 
 void machine_add_devices(struct machine *machine)
@@ -111,6 +143,7 @@ void machine_add_devices(struct machine *machine)
 	};
 	struct power_sink *power = &machine->power;
 
+	add_nobody(machine->ports, "post", POST_PORT, 1);
 	power->request = request_power;
 	power->opaque = machine;
 	machine->pic = pic_new(machine->ports, intr);
@@ -126,11 +159,11 @@ void machine_add_devices(struct machine *machine)
 	machine->i8042 = i8042_new(machine->ports, power);
 	machine->debug_exit = debug_exit_new(machine->ports, power);
 	add_pci(machine);
-	pci_host_assign(machine->pci);
 }
 
 void machine_free_devices(struct machine *machine)
 {
+	machine_free_virtio(machine);
 	g_clear_pointer(&machine->pci, pci_host_free);
 	g_clear_pointer(&machine->debug_exit, debug_exit_free);
 	g_clear_pointer(&machine->i8042, i8042_free);

@@ -33,18 +33,9 @@ static int svm_setup(void)
 	return 0;
 }
 
-/* VMs have nothing of their own. */
-static int svm_vm_init(struct mica_vm *vm)
-{
-	return 0;
-}
-
-static void svm_vm_destroy(struct mica_vm *vm)
-{
-}
-
 struct mica_backend mica_backend_svm __ro_after_init = {
 	.name = "svm",
+	.vm_size = sizeof(struct svm_vm),
 	.vcpu_size = sizeof(struct svm_vcpu),
 	.s2 = &svm_npt_format,
 	.ident = svm_ident,
@@ -54,6 +45,7 @@ struct mica_backend mica_backend_svm __ro_after_init = {
 	.cpu_disable = svm_cpu_disable,
 	.cpu_emergency_disable = svm_cpu_emergency_disable,
 	.rival = "kvm_amd",
+	.shows_xsaves = true,
 	.vm_init = svm_vm_init,
 	.vm_destroy = svm_vm_destroy,
 	.vcpu_init = svm_vcpu_init,

@@ -7,6 +7,8 @@
 #define SVM_NRIP_SAVE		BIT(3)
 #define SVM_FLUSH_BY_ASID	BIT(6)
 #define SVM_DECODE_ASSISTS	BIT(7)
+#define SVM_PAUSE_FILTER	BIT(10)
+#define SVM_PAUSE_FILTER_THRESHOLD BIT(12)
 #define SVM_VIRT_SPEC_CTRL	BIT(20)
 
 struct svm_caps svm_caps __ro_after_init;
@@ -22,6 +24,12 @@ static int check_allowed(void)
 	if (rdmsrl_safe(MSR_VM_CR, &vm_cr) || (vm_cr & BIT(4))) {	/* SVMDIS */
 		pr_err("mica: AMD-V is switched off by the firmware: enable \"SVM Mode\" in the firmware's setup and power the machine off and on\n");
 		return -EACCES;
+	}
+	/* Revision Guide for AMD Family 10h: a guest can cause a machine check by two TLB entries
+	 * for one address. */
+	if (boot_cpu_has_bug(X86_BUG_AMD_TLB_MMATCH)) {
+		pr_err("mica: this CPU (AMD family 10h) has erratum 383, by which a guest can stop the machine, and Mica does not work around it\n");
+		return -EOPNOTSUPP;
 	}
 	return 0;
 }
@@ -57,6 +65,7 @@ int svm_find_capabilities(void)
 	svm_caps.next_rip = edx & SVM_NRIP_SAVE;
 	svm_caps.decode_assists = edx & SVM_DECODE_ASSISTS;
 	svm_caps.flush_by_asid = edx & SVM_FLUSH_BY_ASID;
+	svm_caps.pause_filter = (edx & SVM_PAUSE_FILTER) && (edx & SVM_PAUSE_FILTER_THRESHOLD);
 	svm_caps.virtual_spec_ctrl = edx & SVM_VIRT_SPEC_CTRL;
 	svm_caps.rdtscp = boot_cpu_has(X86_FEATURE_RDTSCP);
 	svm_caps.invpcid = boot_cpu_has(X86_FEATURE_INVPCID);

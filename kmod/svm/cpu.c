@@ -10,14 +10,30 @@
 
 /* All used by their own CPU only, with interrupts off. */
 struct svm_cpu {
-	struct page *hsave;		/* VM_HSAVE_PA: what VMRUN saves */
-	struct page *host;		/* what our VMSAVE saves */
+	void *hsave;			/* VM_HSAVE_PA: what VMRUN saves */
+	void *host;			/* what our VMSAVE saves */
 	u64 asid_generation;
 	u32 next_asid;
+	bool must_flush;		/* before anybody enters */
 	bool enabled;
 };
 
 static DEFINE_PER_CPU(struct svm_cpu, svm_cpu);
+
+/* On hosts with SEV-SNP, some CPUs take a whole 2 MiB page for in use if its first page is. */
+void *svm_alloc_page(int node)
+{
+	struct page *page, *first = NULL;
+
+	page = alloc_pages_node(node, GFP_KERNEL_ACCOUNT | __GFP_ZERO, 0);
+	if (page && IS_ALIGNED(page_to_phys(page), PMD_SIZE)) {
+		first = page;
+		page = alloc_pages_node(node, GFP_KERNEL_ACCOUNT | __GFP_ZERO, 0);
+	}
+	if (first)
+		__free_page(first);
+	return page ? page_address(page) : NULL;
+}
 
 int svm_alloc_areas(void)
 {
@@ -26,8 +42,8 @@ int svm_alloc_areas(void)
 	for_each_possible_cpu(cpu) {
 		struct svm_cpu *here = per_cpu_ptr(&svm_cpu, cpu);
 
-		here->hsave = alloc_pages_node(cpu_to_node(cpu), GFP_KERNEL | __GFP_ZERO, 0);
-		here->host = alloc_pages_node(cpu_to_node(cpu), GFP_KERNEL | __GFP_ZERO, 0);
+		here->hsave = svm_alloc_page(cpu_to_node(cpu));
+		here->host = svm_alloc_page(cpu_to_node(cpu));
 		if (!here->hsave || !here->host)
 			return -ENOMEM;
 	}
@@ -41,10 +57,8 @@ void svm_free_areas(void)
 	for_each_possible_cpu(cpu) {
 		struct svm_cpu *here = per_cpu_ptr(&svm_cpu, cpu);
 
-		if (here->hsave)
-			__free_page(here->hsave);
-		if (here->host)
-			__free_page(here->host);
+		free_page((unsigned long)here->hsave);
+		free_page((unsigned long)here->host);
 		here->hsave = NULL;
 		here->host = NULL;
 	}
@@ -52,19 +66,20 @@ void svm_free_areas(void)
 
 u64 svm_host_area(void)
 {
-	return svm_pa(page_address(__this_cpu_read(svm_cpu.host)));
+	return svm_pa(__this_cpu_read(svm_cpu.host));
 }
 
 /* ------------------------------------------------------------ on and off */
 
-/* Revision Guide for AMD Family 10h, erratum 383: two TLB entries for one address can stop
- * the machine unless this bit is set. */
-static void set_erratum_383_bit(void)
+/* SRSO on CPUs where the kernel wants less speculation while there are guests. */
+static void reduce_speculation(bool reduce)
 {
 	u64 value;
 
-	if (boot_cpu_has_bug(X86_BUG_AMD_TLB_MMATCH) && !rdmsrl_safe(MSR_AMD64_DC_CFG, &value))
-		wrmsrl_safe(MSR_AMD64_DC_CFG, value | BIT_ULL(47));
+	if (!mica_reduces_speculation() || rdmsrl_safe(MSR_ZEN4_BP_CFG, &value))
+		return;
+	value &= ~MICA_BP_SPEC_REDUCE;
+	wrmsrl_safe(MSR_ZEN4_BP_CFG, reduce ? value | MICA_BP_SPEC_REDUCE : value);
 }
 
 int svm_cpu_enable(void)
@@ -76,12 +91,15 @@ int svm_cpu_enable(void)
 	rdmsrl(MSR_EFER, efer);
 	if (efer & EFER_SVME)
 		return -EBUSY;
-	wrmsrl(MSR_EFER, efer | EFER_SVME);
-	wrmsrl(MSR_VM_HSAVE_PA, svm_pa(page_address(here->hsave)));
-	set_erratum_383_bit();
+	if (wrmsrl_safe(MSR_EFER, efer | EFER_SVME))
+		return -EACCES;
+	wrmsrl(MSR_VM_HSAVE_PA, svm_pa(here->hsave));
+	reduce_speculation(true);
 	amd_pmu_enable_virt();
-	/* The first one to take an ASID flushes what another hypervisor may have left. */
-	here->next_asid = svm_caps.last_asid + 1;
+	/* Never 0, which no vCPU's ASID is of; what another hypervisor may have left goes. */
+	here->asid_generation++;
+	here->next_asid = 1;
+	here->must_flush = true;
 	here->enabled = true;
 	return 0;
 }
@@ -99,6 +117,7 @@ void svm_cpu_disable(void)
 {
 	__this_cpu_write(svm_cpu.enabled, false);
 	switch_off();
+	reduce_speculation(false);
 	amd_pmu_disable_virt();
 }
 
@@ -120,17 +139,27 @@ bool svm_asid_is_old(const struct svm_vcpu *svm)
 	return svm->asid_generation != __this_cpu_read(svm_cpu.asid_generation);
 }
 
+/* Until somebody has really entered: VMRUN may refuse the one who took the first of them. */
+bool svm_asids_need_flush(void)
+{
+	return __this_cpu_read(svm_cpu.must_flush);
+}
+
+void svm_asids_are_flushed(void)
+{
+	__this_cpu_write(svm_cpu.must_flush, false);
+}
+
 void svm_take_asid(struct svm_vcpu *svm)
 {
-	struct vmcb_control_area *control = &svm->vmcb->control;
 	struct svm_cpu *here = this_cpu_ptr(&svm_cpu);
 
 	if (here->next_asid > svm_caps.last_asid) {
 		here->asid_generation++;
 		here->next_asid = 1;
-		control->tlb_ctl = TLB_CONTROL_FLUSH_ALL_ASID;
+		here->must_flush = true;
 	}
 	svm->asid_generation = here->asid_generation;
-	control->asid = here->next_asid++;
+	svm->vmcb->control.asid = here->next_asid++;
 	svm_dirty(svm, SVM_CLEAN_ASID);
 }

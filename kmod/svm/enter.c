@@ -64,6 +64,10 @@ static void begin_series(struct svm_vcpu *svm)
 	if (unlikely(!svm->guest_loaded))
 		load_guest(svm);
 	asm volatile("vmsave %0" : : "a" (svm->entry.host) : "memory");
+	/* VMRUN leaves it alone, and a #DB of the guest changes it. */
+	rdmsrl(MSR_IA32_DEBUGCTLMSR, svm->host_debugctl);
+	if (unlikely(svm->host_debugctl))
+		wrmsrl(MSR_IA32_DEBUGCTLMSR, 0);
 	if (unlikely(svm_asid_is_old(svm)))
 		svm_take_asid(svm);
 }
@@ -73,6 +77,8 @@ static void end_series(struct svm_vcpu *svm)
 	/* The next series brings the guest's breakpoints in again. */
 	if (unlikely(mica_host_take_drs(&svm->host_drs)))
 		svm->pending |= SVM_PENDING_DRS;
+	if (unlikely(svm->host_debugctl))
+		wrmsrl(MSR_IA32_DEBUGCTLMSR, svm->host_debugctl);
 	mica_host_guest_ran();
 }
 
@@ -134,6 +140,9 @@ static void copy_out(struct mica_vcpu *vcpu)
 	if (unlikely(svm_caps.blind_to_xsetbv) && (save->cr4 & X86_CR4_OSXSAVE))
 		mica_fpu_xcr0_written(vcpu, xgetbv(XCR_XFEATURE_ENABLED_MASK));
 	control->clean = SVM_CLEAN_ALL;
+	control->event_inj = 0;
+	if (unlikely(control->tlb_ctl == TLB_CONTROL_FLUSH_ALL_ASID))
+		svm_asids_are_flushed();
 	control->tlb_ctl = TLB_CONTROL_DO_NOTHING;
 }
 
@@ -150,24 +159,26 @@ static enum mica_next enter_once(struct mica_vcpu *vcpu)
 		if (next != MICA_NEXT_ENTER)
 			return next;
 	}
+	if (unlikely(svm_asids_need_flush()))
+		control->tlb_ctl = TLB_CONTROL_FLUSH_ALL_ASID;
 	copy_in(vcpu);
 	svm_entry_run(vcpu, &svm->entry, svm->enter_flags);
 	if (unlikely(control->exit_code == (u32)SVM_EXIT_ERR))
 		return svm_entry_failed(vcpu);
 	copy_out(vcpu);
-	control->event_inj = 0;
 	if (unlikely(control->exit_int_info & SVM_EXITINTINFO_VALID))
 		svm_save_vectoring(vcpu);
+	svm->injected = 0;
 	next = svm_dispatch(vcpu);
-	if (unlikely(svm->iret))
-		svm_look_for_iret(vcpu);
+	if (unlikely(svm->iret || svm->nmi_waits))
+		svm_look_at_nmis(vcpu);
 	return next;
 }
 
 /* Is there anything that the core's loop must see before another entry? */
 static bool others_want(const struct mica_vcpu *vcpu)
 {
-	return READ_ONCE(vcpu->requests) || mica_host_wants_thread();
+	return READ_ONCE(vcpu->requests) || mica_series_over(vcpu);
 }
 
 enum mica_next svm_enter(struct mica_vcpu *vcpu)

@@ -42,6 +42,12 @@ static enum mica_next exit_nothing(struct mica_vcpu *vcpu)
 	return MICA_NEXT_ENTER;
 }
 
+static enum mica_next exit_pause(struct mica_vcpu *vcpu)
+{
+	svm_advance(vcpu);
+	return MICA_NEXT_SPIN;
+}
+
 /* "IOIO Intercept Information": EXITINFO2 is the RIP behind the instruction. */
 static enum mica_next exit_io(struct mica_vcpu *vcpu)
 {
@@ -54,6 +60,12 @@ static enum mica_next exit_io(struct mica_vcpu *vcpu)
 		return mica_exit_io_string(vcpu, port, size, write);
 	to_svm(vcpu)->next_rip = svm_control(vcpu)->exit_info_2;
 	return mica_exit_io(vcpu, port, size, write);
+}
+
+/* This intercept, unlike most, comes before the look at the privilege level. */
+static enum mica_next exit_xsetbv(struct mica_vcpu *vcpu)
+{
+	return svm_save(vcpu)->cpl ? exit_protection(vcpu) : mica_exit_xsetbv(vcpu);
 }
 
 static enum mica_next exit_wrmsr(struct mica_vcpu *vcpu)
@@ -110,7 +122,7 @@ static const struct exit_row {
 	[IRET] = { "iret", svm_exit_iret },
 	[SWINT] = { "software_interrupt" },
 	[INVD] = { "invd", exit_nothing, { 2, { 0x0f, 0x08 } } },
-	[PAUSE] = { "pause" },
+	[PAUSE] = { "pause", exit_pause, { 1, { 0x90 } } },
 	[HLT] = { "hlt", mica_exit_hlt, { 1, { 0xf4 } } },
 	[INVLPG] = { "invlpg" },
 	[INVLPGA] = { "invlpga", exit_undefined },
@@ -119,7 +131,7 @@ static const struct exit_row {
 	[WRMSR] = { "wrmsr", exit_wrmsr, { 2, { 0x0f, 0x30 } } },
 	[TASK_SWITCH] = { "task_switch" },
 	[FERR_FREEZE] = { "ferr_freeze" },
-	[SHUTDOWN] = { "shutdown", mica_exit_shutdown },
+	[SHUTDOWN] = { "shutdown", svm_exit_shutdown },
 	[VMRUN] = { "vmrun", exit_undefined },
 	[VMMCALL] = { "vmmcall", exit_undefined },
 	[VMLOAD] = { "vmload", exit_undefined },
@@ -133,7 +145,7 @@ static const struct exit_row {
 	[WBINVD] = { "wbinvd", exit_nothing, { 2, { 0x0f, 0x09 }, .any = 1 } },
 	[MONITOR] = { "monitor", exit_undefined },
 	[MWAIT] = { "mwait", exit_undefined },
-	[XSETBV] = { "xsetbv", mica_exit_xsetbv, { 3, { 0x0f, 0x01, 0xd1 } } },
+	[XSETBV] = { "xsetbv", exit_xsetbv, { 3, { 0x0f, 0x01, 0xd1 } } },
 	[RDPRU] = { "rdpru", exit_undefined },
 	[WRITE_TRAP] = { "register_write_trap" },
 	[INVLPGB] = { "invlpgb" },
@@ -232,6 +244,8 @@ enum mica_next svm_dispatch(struct mica_vcpu *vcpu)
 		error = svm_find_next_rip(vcpu, &row->opcode);
 		if (unlikely(error)) {
 			to_svm(vcpu)->slow = SVM_SLOW_FETCH;
+			if (error == -EIO)
+				return impossible(vcpu, "instruction that is not what exited");
 			return error == -EAGAIN ? MICA_NEXT_SLOW : MICA_NEXT_ENTER;
 		}
 	}

@@ -47,6 +47,23 @@ enum mica_next svm_exit_machine_check(struct mica_vcpu *vcpu)
 	return MICA_NEXT_HOST;
 }
 
+/* "Shutdown Intercept": what is in the VMCB is undefined.  An INIT or user space writes the
+ * groups of the state anew; the rest is put right here. */
+enum mica_next svm_exit_shutdown(struct mica_vcpu *vcpu)
+{
+	struct vmcb_control_area *control = svm_control(vcpu);
+	struct vmcb_save_area *save = svm_save(vcpu);
+
+	control->int_ctl = V_INTR_MASKING_MASK;
+	control->int_state = 0;
+	control->clean = 0;
+	save->efer |= EFER_SVME;
+	save->dr6 = DR6_RESERVED;
+	save->dbgctl = 0;
+	svm_set_intercept(to_svm(vcpu), INTERCEPT_VINTR, false);
+	return mica_exit_shutdown(vcpu);
+}
+
 /* It has not run yet, and NMIs stay blocked until it has. */
 enum mica_next svm_exit_iret(struct mica_vcpu *vcpu)
 {

@@ -30,5 +30,7 @@ enum mica_next svm_exit_npf(struct mica_vcpu *vcpu)
 	}
 	if (error & NPF_PAGE_WALK)
 		svm->fault.flags |= MICA_MMIO_PAGE_WALK;
+	if (mica_memory_hole(vcpu->vm, svm->fault.gpa))
+		return mica_exit_mmio(vcpu, svm->fault.gpa, 0, svm->fault.flags);
 	return MICA_NEXT_SLOW;
 }

@@ -16,14 +16,17 @@ static_assert(MICA_EVENT_TYPE == SVM_EVTINJ_TYPE_MASK);
 static_assert(MICA_EVENT_HAS_ERROR == SVM_EVTINJ_VALID_ERR);
 static_assert(MICA_EVENT_VALID == SVM_EVTINJ_VALID);
 
-/* INT n, INT1, INT3 and INTO, for which RIP still is at the instruction. */
-static bool is_software(u32 event)
+/* INT n, INT1, INT3 and INTO, for which RIP still is at the instruction; but not a #BP or #OF
+ * that was injected. */
+static bool is_software(const struct svm_vcpu *svm, u32 event)
 {
 	u32 type = event & MICA_EVENT_TYPE;
 
-	return type >= MICA_EVENT_SOFT_INT ||
-	       (type == MICA_EVENT_EXCEPTION && ((u8)event == X86_TRAP_BP ||
-						 (u8)event == X86_TRAP_OF));
+	if (type >= MICA_EVENT_SOFT_INT)
+		return true;
+	return type == MICA_EVENT_EXCEPTION &&
+	       ((u8)event == X86_TRAP_BP || (u8)event == X86_TRAP_OF) &&
+	       (u8)svm->injected != (u8)event;
 }
 
 void svm_inject(struct mica_vcpu *vcpu, u32 event, u32 error, u32 length)
@@ -32,6 +35,10 @@ void svm_inject(struct mica_vcpu *vcpu, u32 event, u32 error, u32 length)
 
 	if ((event & MICA_EVENT_TYPE) >= MICA_EVENT_SOFT_INT)
 		return;
+	/* Not to that IRET, then, but to a handler that will come back to it. */
+	if (to_svm(vcpu)->iret)
+		svm_set_nmi_blocked(to_svm(vcpu), true);
+	to_svm(vcpu)->injected = event;
 	/* There are no error codes in real mode. */
 	if (!(svm_save(vcpu)->cr0 & X86_CR0_PE))
 		event &= ~MICA_EVENT_HAS_ERROR;
@@ -66,7 +73,7 @@ void svm_save_vectoring(struct mica_vcpu *vcpu)
 {
 	struct vmcb_control_area *control = svm_control(vcpu);
 
-	if (!is_software(control->exit_int_info))
+	if (!is_software(to_svm(vcpu), control->exit_int_info))
 		set_injecting(vcpu, control->exit_int_info, control->exit_int_info_err);
 }
 
@@ -95,14 +102,24 @@ void svm_set_nmi_blocked(struct svm_vcpu *svm, bool blocked)
 	svm_set_intercept(svm, INTERCEPT_IRET, blocked);
 }
 
-void svm_look_for_iret(struct mica_vcpu *vcpu)
+static bool iret_has_run(const struct mica_vcpu *vcpu)
+{
+	const struct svm_vcpu *svm = to_svm(vcpu);
+
+	return svm->iret && (svm_save(vcpu)->rip != svm->iret_rip ||
+			     svm_save(vcpu)->rsp != svm->iret_rsp);
+}
+
+void svm_look_at_nmis(struct mica_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
-	if (svm_save(vcpu)->rip == svm->iret_rip && svm_save(vcpu)->rsp == svm->iret_rsp)
+	if (iret_has_run(vcpu))
+		svm_set_nmi_blocked(svm, false);
+	else if (!svm->nmi_waits)
 		return;
-	svm_set_nmi_blocked(svm, false);
-	mica_vcpu_request(vcpu, MICA_REQ_EVENT);
+	if (svm_nmi_allowed(vcpu))
+		mica_vcpu_request(vcpu, MICA_REQ_EVENT);
 }
 
 /* ------------------------------------------------------------ when */
@@ -140,19 +157,35 @@ void svm_want_interrupt_window(struct mica_vcpu *vcpu, bool want)
 	svm_set_intercept(to_svm(vcpu), INTERCEPT_VINTR, want);
 }
 
-/*
- * NMIs that are blocked are so until an IRET has run: that exits before, and is then stepped
+/* NMIs that are blocked are so until an IRET has run: that exits before, and is then stepped
  * over with TF, which it pops as it was.  (Should it fault, the handler sees TF set in what it
- * finds on its stack.)  Nothing exits at the end of an interrupt shadow, but what does is not far.
+ * finds on its stack.) */
+static void step_over_iret(struct mica_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	if (svm->stepping || (svm_save(vcpu)->rflags & X86_EFLAGS_TF))
+		return;
+	svm->stepping = true;
+	svm_save(vcpu)->rflags |= X86_EFLAGS_TF;
+}
+
+/*
+ * What else is in an NMI's way is looked at again after each exit.  Behind an event that is
+ * injected first there is one at once: a host interrupt that this CPU sends itself.  At the end
+ * of an interrupt shadow there is none, but the next one is not far.
  */
 void svm_want_nmi_window(struct mica_vcpu *vcpu, bool want)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
-	if (!want || !svm->iret || svm->stepping || (svm_save(vcpu)->rflags & X86_EFLAGS_TF))
+	svm->nmi_waits = want && !svm->nmi_blocked;
+	if (!want)
 		return;
-	svm->stepping = true;
-	svm_save(vcpu)->rflags |= X86_EFLAGS_TF;
+	if (svm_control(vcpu)->event_inj & MICA_EVENT_VALID)
+		smp_send_reschedule(raw_smp_processor_id());
+	else if (svm->iret)
+		step_over_iret(vcpu);
 }
 
 void svm_set_tpr_threshold(struct mica_vcpu *vcpu, u32 priority_class)

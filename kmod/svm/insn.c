@@ -6,12 +6,10 @@
  */
 #include "vmcb.h"
 
-#define INSN_MAX	15		/* APM volume 3, "Instruction Length" */
+#define INSN_MAX	SVM_INSN_MAX
 
-struct insn {
-	u8 bytes[INSN_MAX];
-	unsigned int count;		/* bytes that could be read */
-};
+/* So often may another CPU have changed the instruction under this one's feet. */
+#define MISSES_MAX	1000
 
 /* -EAGAIN: not in memory now, and it may not be waited for; -EFAULT: not in guest memory. */
 typedef int read_fn(struct mica_vm *vm, u64 gpa, void *to, size_t length);
@@ -88,7 +86,7 @@ static int translate(struct mica_vcpu *vcpu, u64 linear, read_fn *read, u64 *gpa
 }
 
 /* All bytes that an instruction at RIP can have; those on a second page may be missing. */
-static int fetch(struct mica_vcpu *vcpu, read_fn *read, struct insn *insn)
+static int fetch(struct mica_vcpu *vcpu, read_fn *read, struct svm_insn *insn)
 {
 	const struct vmcb_save_area *save = svm_save(vcpu);
 	bool long_mode = svm_in_64bit_code(vcpu);
@@ -128,15 +126,20 @@ static bool is_legacy_prefix(u8 byte)
 }
 
 /* Its length, or 0 if this is not the instruction. */
-static unsigned int understand(struct mica_vcpu *vcpu, const struct insn *insn,
+static unsigned int understand(struct mica_vcpu *vcpu, const struct svm_insn *insn,
 			       const struct svm_opcode *opcode)
 {
 	unsigned int at = 0, i, rex = 0;
 
-	while (at < insn->count && is_legacy_prefix(insn->bytes[at]))
-		at++;
-	if (at < insn->count && svm_in_64bit_code(vcpu) && (insn->bytes[at] & 0xf0) == 0x40)
-		rex = insn->bytes[at++];
+	/* A REX prefix that is not the last one does nothing. */
+	for (; at < insn->count; at++) {
+		if (svm_in_64bit_code(vcpu) && (insn->bytes[at] & 0xf0) == 0x40)
+			rex = insn->bytes[at];
+		else if (is_legacy_prefix(insn->bytes[at]))
+			rex = 0;
+		else
+			break;
+	}
 	if (at + opcode->length + opcode->modrm > insn->count)
 		return 0;
 	for (i = 0; i < opcode->length; i++, at++)
@@ -147,10 +150,22 @@ static unsigned int understand(struct mica_vcpu *vcpu, const struct insn *insn,
 	return at;
 }
 
+/* What was read with patience counts, once: the guest's protection key may forbid to read here. */
+static int fetch_now(struct mica_vcpu *vcpu, struct svm_insn *insn)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	bool fetched = svm->fetched.count && svm->fetched_rip == svm_save(vcpu)->rip;
+
+	if (unlikely(fetched))
+		*insn = svm->fetched;
+	svm->fetched.count = 0;
+	return fetched ? 0 : fetch(vcpu, mica_memory_read_now, insn);
+}
+
 int svm_find_next_rip(struct mica_vcpu *vcpu, const struct svm_opcode *opcode)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
-	struct insn insn;
+	struct svm_insn insn;
 	unsigned int length;
 	int error;
 
@@ -159,12 +174,13 @@ int svm_find_next_rip(struct mica_vcpu *vcpu, const struct svm_opcode *opcode)
 		svm->gpr = svm->vmcb->control.exit_info_1 & 0xf;
 		return 0;
 	}
-	error = fetch(vcpu, mica_memory_read_now, &insn);
-	if (unlikely(error))
-		return error == -ENOEXEC ? error : -EAGAIN;
-	length = understand(vcpu, &insn, opcode);
+	error = fetch_now(vcpu, &insn);
+	length = error ? 0 : understand(vcpu, &insn, opcode);
+	if (unlikely(error && error != -ENOEXEC))
+		return -EAGAIN;
 	if (unlikely(!length))
-		return -ENOEXEC;
+		return svm->misses++ < MISSES_MAX ? -ENOEXEC : -EIO;
+	svm->misses = 0;
 	svm->next_rip = svm->vmcb->save.rip + length;
 	if (!svm_in_64bit_code(vcpu))
 		svm->next_rip = (u32)svm->next_rip;
@@ -173,10 +189,13 @@ int svm_find_next_rip(struct mica_vcpu *vcpu, const struct svm_opcode *opcode)
 
 enum mica_next svm_fetch_slowly(struct mica_vcpu *vcpu)
 {
-	struct insn insn;
+	struct svm_vcpu *svm = to_svm(vcpu);
+	int error = fetch(vcpu, mica_memory_read, &svm->fetched);
 
-	/* What is in memory now can be gone at the next try; but not for ever. */
-	if (fetch(vcpu, mica_memory_read, &insn) != -EFAULT)
+	svm->fetched_rip = svm_save(vcpu)->rip;
+	if (error)
+		svm->fetched.count = 0;
+	if (error != -EFAULT)
 		return MICA_NEXT_ENTER;
 	return mica_exit_fail(vcpu, MICA_EXIT_INTERNAL_ERROR, svm_control(vcpu)->exit_code,
 			      svm_save(vcpu)->rip, "instruction that is in no memory");

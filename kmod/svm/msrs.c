@@ -8,18 +8,19 @@ static const struct {
 	u32 index;
 	u16 offset;
 	u16 clean;			/* enum svm_clean; 0: VMLOAD takes it in any case */
+	bool address;			/* may come wider than this CPU takes it */
 } vmcb_msrs[] = {
 	{ MSR_IA32_SYSENTER_CS, offsetof(struct vmcb_save_area, sysenter_cs) },
-	{ MSR_IA32_SYSENTER_ESP, offsetof(struct vmcb_save_area, sysenter_esp) },
-	{ MSR_IA32_SYSENTER_EIP, offsetof(struct vmcb_save_area, sysenter_eip) },
+	{ MSR_IA32_SYSENTER_ESP, offsetof(struct vmcb_save_area, sysenter_esp), .address = true },
+	{ MSR_IA32_SYSENTER_EIP, offsetof(struct vmcb_save_area, sysenter_eip), .address = true },
 	{ MSR_IA32_CR_PAT, offsetof(struct vmcb_save_area, g_pat), SVM_CLEAN_NP },
 	{ MSR_STAR, offsetof(struct vmcb_save_area, star) },
-	{ MSR_LSTAR, offsetof(struct vmcb_save_area, lstar) },
-	{ MSR_CSTAR, offsetof(struct vmcb_save_area, cstar) },
+	{ MSR_LSTAR, offsetof(struct vmcb_save_area, lstar), .address = true },
+	{ MSR_CSTAR, offsetof(struct vmcb_save_area, cstar), .address = true },
 	{ MSR_SYSCALL_MASK, offsetof(struct vmcb_save_area, sfmask) },
-	{ MSR_FS_BASE, offsetof(struct vmcb_save_area, fs.base) },
-	{ MSR_GS_BASE, offsetof(struct vmcb_save_area, gs.base) },
-	{ MSR_KERNEL_GS_BASE, offsetof(struct vmcb_save_area, kernel_gs_base) },
+	{ MSR_FS_BASE, offsetof(struct vmcb_save_area, fs.base), .address = true },
+	{ MSR_GS_BASE, offsetof(struct vmcb_save_area, gs.base), .address = true },
+	{ MSR_KERNEL_GS_BASE, offsetof(struct vmcb_save_area, kernel_gs_base), .address = true },
 };
 
 static int find_vmcb_msr(u32 index)
@@ -66,7 +67,7 @@ int svm_put_msr(struct mica_vcpu *vcpu, u32 index, u64 value)
 	int i = find_vmcb_msr(index);
 
 	if (i >= 0) {
-		*vmcb_msr(vcpu, i) = value;
+		*vmcb_msr(vcpu, i) = vmcb_msrs[i].address ? mica_canonical(value) : value;
 		svm_dirty(svm, vmcb_msrs[i].clean);
 	} else if (index == MSR_EFER) {
 		svm_set_efer(svm, value);

@@ -35,12 +35,38 @@ void svm_setup_npt(void)
 	svm_npt_format.address &= ~sme_me_mask;
 }
 
+/*
+ * The CPU walks with as many levels as the host pages with.  Guest-physical addresses have 48
+ * bits; where there is a fifth level, all of them are below its first entry.
+ */
+int svm_vm_init(struct mica_vm *vm)
+{
+	struct svm_vm *svm = vm->backend;
+
+	svm->nested_cr3 = __sme_set(vm->mem.root_pa);
+	if (!(native_read_cr4() & X86_CR4_LA57))
+		return 0;
+	svm->top = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!svm->top)
+		return -ENOMEM;
+	svm->top[0] = vm->mem.root_pa | svm_npt_format.table;
+	svm->nested_cr3 = svm_pa(svm->top);
+	return 0;
+}
+
+void svm_vm_destroy(struct mica_vm *vm)
+{
+	struct svm_vm *svm = vm->backend;
+
+	free_page((unsigned long)svm->top);
+}
+
 void svm_flush_asid(struct svm_vcpu *svm)
 {
-	if (!svm_caps.flush_by_asid)
-		svm_take_asid(svm);
-	else if (svm->vmcb->control.tlb_ctl == TLB_CONTROL_DO_NOTHING)
+	if (svm_caps.flush_by_asid)
 		svm->vmcb->control.tlb_ctl = TLB_CONTROL_FLUSH_ASID;
+	else
+		svm_take_asid(svm);
 }
 
 /* The generation is read first: what changes after that is flushed the next time. */

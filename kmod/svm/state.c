@@ -52,17 +52,22 @@ void svm_dr7_changed(struct mica_vcpu *vcpu)
 /* ------------------------------------------------------------ segments */
 
 #define DPL_SHIFT	5
+#define TSS_BUSY	2		/* of a TSS descriptor's type */
+#define MICA_SEG_G	BIT(15)
 #define ATTR_BITS	0xf0ffu		/* of struct mica_segment, as in a descriptor */
 
 static const struct segment_row {
 	u16 offset;			/* in struct mica_state_segs */
 	u16 vmcb;			/* in struct vmcb_save_area */
 	bool table;			/* GDTR or IDTR: base and limit only */
+	u8 always;			/* attributes that are set, though SVM need not keep them */
 } segment_rows[] = {
 #define ROW(name) \
 	{ offsetof(struct mica_state_segs, name), offsetof(struct vmcb_save_area, name), false }
-	ROW(es), ROW(cs), ROW(ss), ROW(ds), ROW(fs), ROW(gs), ROW(ldtr), ROW(tr),
+	ROW(es), ROW(cs), ROW(ss), ROW(ds), ROW(fs), ROW(gs), ROW(ldtr),
 #undef ROW
+	{ offsetof(struct mica_state_segs, tr), offsetof(struct vmcb_save_area, tr), false,
+	  TSS_BUSY },
 	{ offsetof(struct mica_state_segs, gdtr), offsetof(struct vmcb_save_area, gdtr), true },
 	{ offsetof(struct mica_state_segs, idtr), offsetof(struct vmcb_save_area, idtr), true },
 };
@@ -96,7 +101,10 @@ static void get_segment(struct mica_vcpu *vcpu, const struct segment_row *row,
 	if (row->table)
 		return;
 	segment->selector = from->selector;
-	segment->attr = unpack_attr(from->attrib);
+	segment->attr = unpack_attr(from->attrib) | row->always;
+	/* CPUs were seen to lose the granularity of CS. */
+	if (from->limit > 0xfffff)
+		segment->attr |= MICA_SEG_G;
 }
 
 static void set_segment(struct mica_vcpu *vcpu, const struct segment_row *row,
@@ -244,6 +252,15 @@ void svm_get_state(struct mica_vcpu *vcpu, u64 wanted, struct mica_vcpu_state *s
 			groups[i].get(vcpu, state);
 }
 
+/* VMRUN does not say what it makes of an LMA that is not (LME and PG). */
+static void set_lma(struct mica_vcpu *vcpu)
+{
+	const struct vmcb_save_area *save = svm_save(vcpu);
+	bool lma = (save->efer & EFER_LME) && (save->cr0 & X86_CR0_PG);
+
+	svm_set_efer(to_svm(vcpu), lma ? save->efer | EFER_LMA : save->efer & ~(u64)EFER_LMA);
+}
+
 void svm_set_state(struct mica_vcpu *vcpu, u64 given, const struct mica_vcpu_state *state)
 {
 	unsigned int i;
@@ -251,6 +268,8 @@ void svm_set_state(struct mica_vcpu *vcpu, u64 given, const struct mica_vcpu_sta
 	for (i = 0; i < ARRAY_SIZE(groups); i++)
 		if (given & groups[i].group)
 			groups[i].set(vcpu, state);
+	if (given & (MICA_STATE_CRS | MICA_STATE_MSRS))
+		set_lma(vcpu);
 	if (IS_ENABLED(MICA_DEBUG))
 		to_svm(vcpu)->pending |= SVM_PENDING_CHECK;
 }

@@ -48,6 +48,11 @@ static const u8 intercepts[] = {
 	INTERCEPT_MONITOR, INTERCEPT_MWAIT, INTERCEPT_XSETBV, INTERCEPT_RDPRU,
 };
 
+/* "Pause Intercept Filtering": so many PAUSEs that are at most so many ticks apart exit.  A lock
+ * is held for less. */
+#define PAUSE_COUNT	3000
+#define PAUSE_GAP	128
+
 static struct page *iopm;
 
 int svm_alloc_iopm(void)
@@ -143,9 +148,14 @@ static void init_vmcb(struct mica_vcpu *vcpu)
 		svm_set_intercept(svm, intercepts[i], true);
 	control->iopm_base_pa = svm_pa(page_address(iopm));
 	control->msrpm_base_pa = svm_pa(svm->msrpm);
+	if (svm_caps.pause_filter) {
+		svm_set_intercept(svm, INTERCEPT_PAUSE, true);
+		control->pause_filter_count = PAUSE_COUNT;
+		control->pause_filter_thresh = PAUSE_GAP;
+	}
 	control->int_ctl = V_INTR_MASKING_MASK;
 	control->nested_ctl = SVM_NESTED_CTL_NP_ENABLE;
-	control->nested_cr3 = __sme_set(vcpu->vm->mem.root_pa);
+	control->nested_cr3 = ((struct svm_vm *)vcpu->vm->backend)->nested_cr3;
 	svm_save(vcpu)->efer = EFER_SVME;
 	svm_save(vcpu)->dr6 = DR6_RESERVED;
 }
@@ -154,7 +164,7 @@ int svm_vcpu_init(struct mica_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
-	svm->vmcb = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	svm->vmcb = svm_alloc_page(NUMA_NO_NODE);
 	svm->msrpm = (void *)__get_free_pages(GFP_KERNEL_ACCOUNT, MSRPM_ORDER);
 	if (!svm->vmcb || !svm->msrpm)
 		return -ENOMEM;

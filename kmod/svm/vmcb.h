@@ -25,6 +25,7 @@ struct svm_caps {
 	bool decode_assists;		/* a MOV of CR or DR tells its register */
 	bool flush_by_asid;
 	bool virtual_spec_ctrl;		/* the CPU switches IA32_SPEC_CTRL by itself */
+	bool pause_filter;		/* with a threshold */
 	bool rdtscp, invpcid;		/* can be intercepted */
 	bool tsc_aux;			/* the CPU has TSC_AUX */
 	bool spec_ctrl;			/* the CPU has IA32_SPEC_CTRL */
@@ -48,7 +49,12 @@ enum svm_clean {
 	SVM_CLEAN_ALL = 0x3ff,
 };
 
-/* ------------------------------------------------------------ vCPU */
+/* ------------------------------------------------------------ VM and vCPU */
+
+struct svm_vm {
+	u64 nested_cr3;
+	u64 *top;			/* NULL, or the fifth level of the nested page table */
+};
 
 /* Work before the next entry, svm_vcpu.pending. */
 #define SVM_PENDING_DRS		BIT(0)	/* guest breakpoints changed */
@@ -58,11 +64,18 @@ enum svm_clean {
 /* Why handle() was asked for. */
 enum svm_slow { SVM_SLOW_NPF, SVM_SLOW_FETCH };
 
+#define SVM_INSN_MAX	15		/* APM volume 3, "Instruction Length" */
+
+struct svm_insn {
+	u8 bytes[SVM_INSN_MAX];
+	u8 count;			/* bytes that could be read */
+};
+
 struct svm_vcpu {
 	struct svm_entry entry;		/* what entry.S needs */
 	u32 enter_flags;		/* SVM_ENTER_* */
 	u32 pending;			/* SVM_PENDING_* */
-	struct vmcb *vmcb;
+	struct vmcb *vmcb;		/* a page that is no 2 MiB page's first: svm_alloc_page() */
 	u8 *msrpm;			/* MSR permission map, two pages */
 	u64 cr4;			/* as the guest sees it */
 	u64 next_rip;			/* behind the instruction that exited */
@@ -72,12 +85,20 @@ struct svm_vcpu {
 	bool guest_loaded;		/* TSC_AUX is the guest's */
 	struct mica_host_drs host_drs;
 	u64 tsc_aux, host_tsc_aux;
+	u64 host_debugctl;
 
 	/* From an NMI until the IRET that ends it; an IRET exits before it has run. */
 	bool nmi_blocked;
 	bool iret;
 	bool stepping;			/* ... and RFLAGS.TF is ours, for the exit right after it */
 	u64 iret_rip, iret_rsp;
+	bool nmi_waits;			/* for something else than the IRET */
+	u32 injected;			/* at this entry, as MICA_EVENT_*; 0: nothing */
+
+	/* The instruction that svm_fetch_slowly() has read, for the exit that comes again. */
+	struct svm_insn fetched;
+	u64 fetched_rip;
+	unsigned int misses;		/* another instruction was found than had exited */
 
 	enum svm_slow slow;
 	struct {			/* a nested page fault for handle() */
@@ -129,6 +150,8 @@ int svm_find_capabilities(void);
 
 /* ------------------------------------------------------------ cpu.c */
 
+/* [P] A zeroed page for a VMCB or a host save area, or NULL. */
+void *svm_alloc_page(int node);
 int svm_alloc_areas(void);		/* host save areas of all possible CPUs; [P] */
 void svm_free_areas(void);
 int svm_cpu_enable(void);		/* [C] */
@@ -140,12 +163,17 @@ u64 svm_host_area(void);
 void svm_take_asid(struct svm_vcpu *svm);
 /* [I] Has its ASID been given to others? */
 bool svm_asid_is_old(const struct svm_vcpu *svm);
+/* [I] ASIDs are given out anew, and nobody has entered since: what TLB_CONTROL must say. */
+bool svm_asids_need_flush(void);
+void svm_asids_are_flushed(void);
 
 /* ------------------------------------------------------------ npt.c */
 
 extern struct mica_s2_format svm_npt_format;
 
 void svm_setup_npt(void);
+int svm_vm_init(struct mica_vm *vm);	/* [P] */
+void svm_vm_destroy(struct mica_vm *vm);
 void svm_flush_s2(struct mica_vcpu *vcpu);	/* [I] */
 void svm_flush_asid(struct svm_vcpu *svm);	/* [I] */
 
@@ -183,7 +211,7 @@ struct svm_opcode {
 /*
  * [I] Sets next_rip and gpr, from the VMCB if the CPU tells, else from the instruction's bytes.
  * 0; -EAGAIN: they are not in memory now, ask for handle(); -ENOEXEC: there is another
- * instruction by now, enter again.
+ * instruction by now, enter again; -EIO: there still is, after many tries.
  */
 int svm_find_next_rip(struct mica_vcpu *vcpu, const struct svm_opcode *opcode);
 /* [P] Brings the bytes at RIP to memory.  MICA_NEXT_ENTER, or MICA_NEXT_USER: there are none. */
@@ -213,6 +241,7 @@ enum mica_next svm_exit_alignment(struct mica_vcpu *vcpu);
 enum mica_next svm_exit_machine_check(struct mica_vcpu *vcpu);
 enum mica_next svm_exit_iret(struct mica_vcpu *vcpu);
 enum mica_next svm_exit_npf(struct mica_vcpu *vcpu);
+enum mica_next svm_exit_shutdown(struct mica_vcpu *vcpu);
 
 /* ------------------------------------------------------------ inject.c */
 
@@ -224,8 +253,8 @@ void svm_save_vectoring(struct mica_vcpu *vcpu);
 void svm_set_nmi_blocked(struct svm_vcpu *svm, bool blocked);
 /* RFLAGS as the guest has them. */
 u64 svm_get_rflags(const struct mica_vcpu *vcpu);
-/* [I] An IRET that ends an NMI was seen; has it run by now? */
-void svm_look_for_iret(struct mica_vcpu *vcpu);
+/* [I] After an exit: may an NMI be injected by now that could not before? */
+void svm_look_at_nmis(struct mica_vcpu *vcpu);
 bool svm_interrupt_allowed(struct mica_vcpu *vcpu);
 bool svm_nmi_allowed(struct mica_vcpu *vcpu);
 void svm_want_interrupt_window(struct mica_vcpu *vcpu, bool want);

@@ -29,6 +29,8 @@
 #define MICA_MAX_SLOTS		64	/* memory slots of one VM */
 #define MICA_MAX_CPUID		128	/* CPUID entries of one vCPU */
 #define MICA_MAX_STATS		160	/* counters of one vCPU */
+#define MICA_MAX_IO_BINDINGS	512	/* port ranges of one VM that the kernel answers */
+#define MICA_MAX_IRQ_BINDINGS	1024	/* eventfds of one VM that raise interrupts */
 #define MICA_XSAVE_SIZE		8192	/* bytes of an XSAVE image (standard format) */
 #define MICA_APIC_REGS		64	/* 32-bit registers of a local APIC, 16 bytes apart */
 #define MICA_RUN_SIZE		4096	/* bytes of the shared run page */
@@ -145,7 +147,9 @@ enum mica_exit {
 	MICA_EXIT_SHUTDOWN = 5,		/* triple fault */
 	MICA_EXIT_FAIL_ENTRY = 6,	/* the CPU or our check refuses the state, run->fail */
 	MICA_EXIT_INTERNAL_ERROR = 7,	/* an exit that we do not know, run->fail */
-	MICA_EXIT_INTERRUPTED = 8,	/* a signal or immediate_exit; MICA_VCPU_RUN gives EINTR */
+	/* A signal, immediate_exit, or the host needs the thread to return to user space for a
+	 * moment; MICA_VCPU_RUN gives EINTR.  Unless there was a reason, call it again. */
+	MICA_EXIT_INTERRUPTED = 8,
 	MICA_EXIT_HOST_STATE = 9,	/* MICA_VM_CHECK_HOST found a difference, run->fail */
 	MICA_EXIT_MEMORY_FAULT = 10,	/* the host cannot give the page, run->mmio */
 };
@@ -325,10 +329,117 @@ struct mica_msi {
 	__u32 pad;
 };
 
+#define MICA_BIND_DATA		1u	/* only writes of the value `data` */
+#define MICA_BIND_IGNORE	2u	/* these ports are nobody's */
+#define MICA_BIND_MMIO		4u	/* always refused, see below */
+
+/*
+ * Port accesses that the kernel answers: [address, address + length) are ports.  An access
+ * is answered if all of it is in the range and its width is `size` (0: any).
+ *
+ * An OUT signals the eventfd `fd` once and is done.  With MICA_BIND_DATA it must also write
+ * `data`; then `size` is not 0 and length is `size`.  IN is not answered.
+ * With MICA_BIND_IGNORE an OUT does nothing and an IN reads all ones; fd is -1, size is 0.
+ *
+ * All other accesses to the range exit as before, and so do INS and OUTS on it, always: user
+ * space must have a device there that does the same, that is, writes to the eventfd itself.
+ *
+ * Ranges do not overlap; the exception are ranges that are equal in length and size and
+ * differ only in `data`.  The binding holds the eventfd, not the file: it stays when the
+ * descriptor is closed, until MICA_VM_UNBIND_IO or the end of the VM.
+ *
+ * MMIO cannot be bound (EOPNOTSUPP): to go on behind a store the kernel would have to know
+ * the length of its instruction, which CPUs report for port accesses but not for faults of
+ * the second-level translation, and it has no decoder.  Put doorbells into an I/O BAR.
+ *
+ * BIND: EINVAL: a reserved flag, no such size, an empty range or one that ends behind port
+ * 0xffff or is shorter than `size`, data that is wider than `size`, `fd` is not an eventfd;
+ * EBADF: `fd` is not open; EEXIST: overlap; ENOSPC: MICA_MAX_IO_BINDINGS; ENOMEM;
+ * EOPNOTSUPP: MMIO, or an eventfd on a PREEMPT_RT kernel.
+ * UNBIND: all fields as at BIND, but fd is -1.  Once it has returned no write signals the
+ * eventfd any more.  ENOENT: there is no such binding; EINVAL as above; ENOMEM.
+ */
+struct mica_io_binding {
+	__u64 address;
+	__u64 length;
+	__u64 data;
+	__u32 size;		/* of an access in bytes: 1, 2, 4; 0: any */
+	__u32 flags;		/* MICA_BIND_* */
+	__s32 fd;
+	__u32 pad;
+};
+
+#define MICA_BIND_UPDATE	1u	/* change the message of a binding */
+#define MICA_BIND_MASKED	2u	/* hold interrupts back */
+
+/*
+ * Whenever the eventfd `fd` is signalled, by whomever, the MSI (see struct mica_msi) is
+ * delivered without user space, and the eventfd's counter read to 0.  A counter that is not
+ * 0 at BIND counts as a signal.  Signals that come faster than they are delivered are one.
+ *
+ * With MICA_BIND_MASKED nothing is delivered and the counter keeps the signals: poll() tells
+ * whether an interrupt is pending.  MICA_BIND_UPDATE replaces message and mask of a binding
+ * at once: a signal uses the old or the new ones, none is lost, and pending ones are
+ * delivered when the mask goes.  A masked binding may have address and data 0.
+ *
+ * A binding ends with MICA_VM_UNBIND_IRQ (address, data and flags are 0), with the VM, or
+ * when the last descriptor of the eventfd is closed.  An eventfd should have nobody else who
+ * reads it, and not be made with EFD_SEMAPHORE, of which each signal takes only 1.
+ *
+ * EINVAL: a reserved flag, `fd` is not an eventfd, or as MICA_VM_SIGNAL_MSI; EBADF: `fd` is not
+ * open; EEXIST: the eventfd is bound in this VM (without UPDATE); ENOENT: it is not (UPDATE,
+ * UNBIND); ENOSPC: MICA_MAX_IRQ_BINDINGS; ENOMEM.  Nobody with that destination is no error.
+ */
+struct mica_irq_binding {
+	__u64 address;
+	__u32 data;
+	__u32 flags;		/* MICA_BIND_UPDATE, MICA_BIND_MASKED */
+	__s32 fd;
+	__u32 pad;
+};
+
+/*
+ * Dirty tracking of a slot: which of its pages the guest writes, from the start on; all are
+ * clean then.  Writes of others than the guest's vCPUs are not seen: who writes guest memory
+ * through hva, or changes what is mapped there, keeps a bitmap of its own for that.  If two
+ * slots share memory, a write is noted in the slot by which it was made.
+ * EINVAL: slot number, enable; ENOENT: no such slot, or (stop) it is not tracked; EEXIST:
+ * it is tracked already; ENOMEM: also for a slot of more than 8 TiB.
+ * A slot's removal ends its tracking.
+ */
+struct mica_track_dirty {
+	__u32 slot;		/* 0..MICA_MAX_SLOTS-1 */
+	__u32 enable;		/* 1 starts, 0 stops */
+};
+
+/*
+ * Stores a bitmap of pages [first, first + pages) of a slot: bit n of word m is the page
+ * first + 64 * m + n, 4096 bytes each; set: the guest has written it since it was last taken.
+ * These pages are clean afterwards.  What a page contains must be read later than this: a
+ * write until then may be in this bitmap only, one after it is in the next.
+ * EINVAL: slot number, nothing or not all in the slot, first is no multiple of 64, pages is
+ * neither a multiple of 64 nor up to the end of the slot, bitmap is no multiple of 8;
+ * ENOENT: no such slot, or it is not tracked; EFAULT: the bitmap cannot be stored; the pages
+ * stay dirty.
+ */
+struct mica_take_dirty {
+	__u32 slot;
+	__u32 pad;
+	__u64 first;		/* page, counted from the slot's first */
+	__u64 pages;
+	__u64 bitmap;		/* user address of (pages + 63) / 64 words of 64 bits */
+};
+
 /* Returns a vCPU fd.  EEXIST: the id is taken; EINVAL: the id is too large; ENOMEM. */
 #define MICA_VM_CREATE_VCPU	_IOW(MICA_IOC, 0x20, struct mica_create_vcpu)
 #define MICA_VM_SET_MEMORY	_IOW(MICA_IOC, 0x21, struct mica_memory)
 #define MICA_VM_SIGNAL_MSI	_IOW(MICA_IOC, 0x22, struct mica_msi)
+#define MICA_VM_BIND_IO		_IOW(MICA_IOC, 0x28, struct mica_io_binding)
+#define MICA_VM_UNBIND_IO	_IOW(MICA_IOC, 0x29, struct mica_io_binding)
+#define MICA_VM_BIND_IRQ	_IOW(MICA_IOC, 0x2a, struct mica_irq_binding)
+#define MICA_VM_UNBIND_IRQ	_IOW(MICA_IOC, 0x2b, struct mica_irq_binding)
+#define MICA_VM_TRACK_DIRTY	_IOW(MICA_IOC, 0x23, struct mica_track_dirty)
+#define MICA_VM_TAKE_DIRTY	_IOW(MICA_IOC, 0x24, struct mica_take_dirty)
 
 /* ------------------------------------------------------------ vCPU fd */
 
@@ -447,6 +558,13 @@ MICA_SIZE_IS(mica_create_vm, 8);
 MICA_SIZE_IS(mica_create_vcpu, 8);
 MICA_SIZE_IS(mica_memory, 32);
 MICA_SIZE_IS(mica_msi, 16);
+MICA_SIZE_IS(mica_io_binding, 40);
+MICA_OFFSET_IS(mica_io_binding, size, 24);
+MICA_OFFSET_IS(mica_io_binding, fd, 32);
+MICA_SIZE_IS(mica_irq_binding, 24);
+MICA_OFFSET_IS(mica_irq_binding, fd, 16);
+MICA_SIZE_IS(mica_track_dirty, 8);
+MICA_SIZE_IS(mica_take_dirty, 32);
 MICA_SIZE_IS(mica_get_set_state, 736);
 MICA_SIZE_IS(mica_xsave, 8200);
 MICA_SIZE_IS(mica_apic_state, 272);

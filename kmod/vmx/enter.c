@@ -12,7 +12,7 @@
 /* Is there anything that the core's loop must see before another entry? */
 static bool others_want(const struct mica_vcpu *vcpu)
 {
-	return READ_ONCE(vcpu->requests) || mica_host_wants_thread();
+	return READ_ONCE(vcpu->requests) || mica_series_over(vcpu);
 }
 
 /* ------------------------------------------------------------ one entry */

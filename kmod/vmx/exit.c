@@ -60,6 +60,12 @@ static enum mica_next exit_nothing(struct mica_vcpu *vcpu)
 	return MICA_NEXT_ENTER;
 }
 
+static enum mica_next exit_pause(struct mica_vcpu *vcpu)
+{
+	vmx_advance(vcpu);
+	return MICA_NEXT_SPIN;
+}
+
 /* "Exit Qualification for I/O Instructions". */
 static enum mica_next exit_io(struct mica_vcpu *vcpu)
 {
@@ -81,6 +87,14 @@ static enum mica_next exit_wrmsr(struct mica_vcpu *vcpu)
 	if (unlikely(index == MSR_IA32_SPEC_CTRL))
 		vmx_spec_ctrl_used(vcpu);
 	return next;
+}
+
+/* "Relative Priority of Faults and VM Exits" has CPUs look at CPL first; Bochs does not. */
+static enum mica_next exit_xsetbv(struct mica_vcpu *vcpu)
+{
+	if (vmx_read(GUEST_SS_AR_BYTES) >> 5 & 3)
+		return exit_protection(vcpu);
+	return mica_exit_xsetbv(vcpu);
 }
 
 static enum mica_next exit_timer(struct mica_vcpu *vcpu)
@@ -145,7 +159,7 @@ static const struct exit_row {
 	[36] = { "mwait", exit_undefined },
 	[37] = { "monitor_trap_flag" },
 	[39] = { "monitor", exit_undefined },
-	[40] = { "pause" },
+	[40] = { "pause", exit_pause },
 	[41] = { "entry_machine_check" },
 	[43] = { "tpr_below_threshold", exit_tpr },
 	[44] = { "apic_access", vmx_exit_apic_access, DELIVERY },
@@ -159,7 +173,7 @@ static const struct exit_row {
 	[52] = { "preemption_timer", exit_timer },
 	[53] = { "invvpid", exit_undefined },
 	[54] = { "wbinvd", exit_nothing },
-	[55] = { "xsetbv", mica_exit_xsetbv },
+	[55] = { "xsetbv", exit_xsetbv },
 	[56] = { "apic_write", vmx_exit_apic_write },
 	[57] = { "rdrand" },
 	[58] = { "invpcid" },
@@ -179,8 +193,9 @@ static const struct exit_row {
 	[73] = { "enqcmds_pasid" },
 	[74] = { "bus_lock" },
 	[75] = { "instruction_timeout" },
-	[76] = { "seamcall" },
-	[77] = { "tdcall" },
+	/* On a CPU with TDX these exit whoever executes them, at any CPL. */
+	[76] = { "seamcall", exit_undefined },
+	[77] = { "tdcall", exit_undefined },
 	[78] = { "rdmsrlist" },
 	[79] = { "wrmsrlist" },
 };

@@ -41,6 +41,8 @@ enum mica_next vmx_exit_ept_violation(struct mica_vcpu *vcpu)
 	vmx->fault.gva = qualification & EPT_LINEAR_VALID ? vmx_read(GUEST_LINEAR_ADDRESS) : 0;
 	vmx->fault.access = qualification & (EPT_READ | EPT_WRITE | EPT_FETCH);
 	vmx->fault.flags = mmio_flags(qualification);
+	if (mica_memory_hole(vcpu->vm, vmx->fault.gpa))
+		return mica_exit_mmio(vcpu, vmx->fault.gpa, vmx->fault.gva, vmx->fault.flags);
 	return MICA_NEXT_SLOW;
 }
 

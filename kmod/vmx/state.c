@@ -185,15 +185,26 @@ static const struct {
 #include "uapi/vcpu_state.def"
 };
 
+/* Often, for each access that user space decodes: without a search for each. */
 static void get_msrs(struct mica_vcpu *vcpu, struct mica_vcpu_state *state)
 {
-	unsigned int i;
+	struct mica_state_msrs *msrs = &state->msrs;
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
-	for (i = 0; i < ARRAY_SIZE(msr_rows); i++)
-		vmx_get_msr(vcpu, msr_rows[i].index, (void *)state + msr_rows[i].offset);
+	msrs->sysenter_cs = vmx_read(GUEST_SYSENTER_CS);
+	msrs->sysenter_esp = vmx_read(GUEST_SYSENTER_ESP);
+	msrs->sysenter_eip = vmx_read(GUEST_SYSENTER_EIP);
+	msrs->pat = vmx_read(GUEST_IA32_PAT);
+	msrs->efer = vmx_read(GUEST_IA32_EFER);
+	msrs->star = vmx->syscall[VMX_STAR];
+	msrs->lstar = vmx->syscall[VMX_LSTAR];
+	msrs->cstar = vmx->syscall[VMX_CSTAR];
+	msrs->sfmask = vmx->syscall[VMX_SFMASK];
+	msrs->kernel_gs_base = vmx_get_kernel_gs_base(vmx);
+	msrs->tsc_aux = vmx->tsc_aux;
 	/* The guest may have written it without an exit. */
-	if (to_vmx(vcpu)->enter_flags & VMX_ENTER_SPEC_CTRL)
-		vcpu->spec_ctrl = to_vmx(vcpu)->entry.guest_spec_ctrl;
+	if (vmx->enter_flags & VMX_ENTER_SPEC_CTRL)
+		vcpu->spec_ctrl = vmx->entry.guest_spec_ctrl;
 }
 
 static void set_msrs(struct mica_vcpu *vcpu, const struct mica_vcpu_state *state)

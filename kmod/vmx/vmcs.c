@@ -28,6 +28,11 @@ static const struct {
 	{ MSR_KERNEL_GS_BASE, true },
 };
 
+/* SDM volume 3, "PAUSE-Loop Exiting", in TSC ticks: PAUSEs so far apart belong to one loop, and
+ * one that has lasted so long exits.  A lock is held for less. */
+#define PAUSE_GAP	128
+#define PAUSE_WINDOW	4096
+
 /* #DB and #AC exit because their delivery can raise them again for ever. */
 #define EXCEPTIONS	(BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_MC))
 
@@ -239,6 +244,10 @@ static void init_controls(struct mica_vcpu *vcpu)
 		vmx_write(XSS_EXIT_BITMAP, 0);
 	if (cpu2 & SECONDARY_EXEC_ENCLS_EXITING)
 		vmx_write(ENCLS_EXITING_BITMAP, -1ull);
+	if (cpu2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING) {
+		vmx_write(PLE_GAP, PAUSE_GAP);
+		vmx_write(PLE_WINDOW, PAUSE_WINDOW);
+	}
 	if (vmx_caps.timer) {
 		vmx->timer_value = vmx_caps.timer_longest;
 		vmx_write(VMX_PREEMPTION_TIMER_VALUE, vmx_caps.timer_longest);

@@ -50,6 +50,13 @@ exits()
 	tr -d '\r' <$work/out | grep -E '^[a-z0-9-]+ [0-9]+$' | sed "s/^/$vmm /"
 }
 
+# Ports that the kernel answers: no VMM beside it.
+kernel_ports()
+{
+	port-costs "$1" >$work/out 2>&1 || { fail "$1, port-costs: $(cat $work/out)"; return; }
+	sed "s/^/$1 /" $work/out
+}
+
 # The second of two runs: the first brings the program's pages into memory.
 start_and_end()
 {
@@ -72,6 +79,7 @@ on_kvm()
 	case $what in
 	exits)
 		exits kvm $qemu -m 128 -kernel /bench/kernel
+		kernel_ports kvm
 		start_and_end kvm $qemu -m 128 -kernel /bench/kernel -append quick ;;
 	boot)
 		boot kvm 0 $qemu -m 256 -kernel /guests/12/vmlinuz -initrd /guests/initrd \
@@ -85,6 +93,7 @@ on_mica()
 	case $what in
 	exits)
 		exits mica mica run --memory 128M --kernel /bench/kernel
+		kernel_ports mica
 		start_and_end mica mica run --memory 128M --kernel /bench/kernel --append quick ;;
 	boot)
 		boot mica 8 mica run --memory 256M --kernel /guests/12/vmlinuz \

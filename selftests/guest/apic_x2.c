@@ -153,10 +153,10 @@ static void refused(void)
 /* The page is there in xAPIC mode only, the MSRs in x2APIC mode only, and each knows at once. */
 GUEST_CODE(mode_code, ".code64",
 	HANDLERS ENABLE "movl $0x30, 0x80(%rdi)\n"
-	"{disp32} mov 0x30(%rdi), %eax\n and $0xf0, %eax\n" REPORT
-	READ(0x808) X2 "{disp32} mov 0x30(%rdi), %eax\n" REPORT READ(0x808) REPORT
+	"mov 0x30(%rdi), %eax\n and $0xf0, %eax\n" REPORT
+	READ(0x808) X2 "mov 0x30(%rdi), %eax\n" REPORT READ(0x808) REPORT
 	WRITE(0x808, 0x60) READ(0x808) REPORT
-	BASE(0xfee00000) READ(0x808) WRITE(0x808, 0x50) "{disp32} mov 0x30(%rdi), %eax\n" REPORT
+	BASE(0xfee00000) READ(0x808) WRITE(0x808, 0x50) "mov 0x30(%rdi), %eax\n" REPORT
 	BASE(0xfee00800) READ(0x808) WRITE(0x808, 0x50) "mov 0x80(%rdi), %eax\n" REPORT
 	"movl $0x50, 0x80(%rdi)\n mov %cr8, %rax\n" REPORT DONE);
 
@@ -165,14 +165,8 @@ static void modes(void)
 	static const uint32_t values[] = { 0x10, REFUSED, 0xffffffff, 0x30, 0x60,
 					   REFUSED, REFUSED, 0xffffffff,
 					   REFUSED, REFUSED, 0, 5 };
-	struct guest g;
 
-	guest_init(&g);
-	if (!(g.info.caps & MICA_CAP_APIC_REGS))
-		skip("the CPU needs user space to decode xAPIC accesses");
-	else if (run(&g, mode_code, mode_code_end))
-		expect(&g, values, sizeof(values) / sizeof(values[0]));
-	guest_destroy(&g);
+	RUN_AND_EXPECT(mode_code, values);
 }
 
 TESTS(apic_x2_tests) = {

@@ -214,11 +214,19 @@ static void nmi_blocking(void)
 #define TAKE_40 \
 	".balign 128\n mov (%rsp), %rax\n" REPORT "movl $0, 0xb0(%rdi)\n iretq"
 
+/* The first MOV SS brings the GDT's page in: QEMU's VMRUN forgets a shadow in which the guest
+ * exited, and the interrupt would come before the second one. */
 GUEST_CODE(sti_code, ".code64", SEND_40 "sti\n nop\n nop\n" DONE TAKE_40);
 GUEST_CODE(mov_ss_code, ".code64",
+	"mov $0x10, %eax\n mov %eax, %ss\n"
 	SEND_40 "mov $0x10, %eax\n sti\n mov %eax, %ss\n nop\n nop\n" DONE TAKE_40);
 
-static void shadow(const char *start, const char *end, const char *text)
+static bool came_behind(struct guest *g, const char *text)
+{
+	return !memcmp(guest_at(g, g->reports[0] - strlen(text)), text, strlen(text));
+}
+
+static void shadow(const char *start, const char *end, const char *text, const char *or_text)
 {
 	struct guest g;
 
@@ -227,7 +235,7 @@ static void shadow(const char *start, const char *end, const char *text)
 	guest_set_gate(&g, G_LONG, 0x40, 128);
 	if (guest_finish(&g)) {
 		check_equal(g.report_count, 1);
-		check(!memcmp(guest_at(&g, g.reports[0] - strlen(text)), text, strlen(text)),
+		check(came_behind(&g, text) || came_behind(&g, or_text),
 		      "the interrupt came at 0x%x", g.reports[0]);
 	}
 	guest_destroy(&g);
@@ -235,12 +243,13 @@ static void shadow(const char *start, const char *end, const char *text)
 
 static void sti_shadow(void)
 {
-	shadow(sti_code, sti_code_end, "\xfb\x90");
+	shadow(sti_code, sti_code_end, "\xfb\x90", "\xfb\x90");
 }
 
+/* Of two shadows in a row only the first is sure. */
 static void mov_ss_shadow(void)
 {
-	shadow(mov_ss_code, mov_ss_code_end, "\x8e\xd0\x90");
+	shadow(mov_ss_code, mov_ss_code_end, "\x8e\xd0\x90", "\xfb\x8e\xd0");
 }
 
 /* ------------------------------------------------------------ ExtINT */

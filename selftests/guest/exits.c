@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "guest.h"
 
@@ -32,6 +33,20 @@ static void exit_cpuid(void)
 		check_equal(g.reports[3], 0);		/* upper half of RBX */
 		check(g.done >= 1, "highest leaf %u", g.done);
 	}
+	guest_destroy(&g);
+}
+
+/* The fastest exits in a row, interrupts off: the host must get its CPU back all the same. */
+GUEST_CODE(cpuid_loop_code, ".code64", "1: cpuid\n jmp 1b");
+
+static void exit_endless(void)
+{
+	struct guest g;
+
+	guest_init(&g);
+	guest_load(&g, G_LONG, cpuid_loop_code, cpuid_loop_code_end);
+	alarm(1);
+	check_equal(guest_run(&g), MICA_EXIT_INTERRUPTED);
 	guest_destroy(&g);
 }
 
@@ -244,11 +259,12 @@ static void exit_cache_and_tlb(void)
 	guest_destroy(&g);
 }
 
-/* Instructions of virtualization do not exist for a guest; each is three bytes long. */
+/* Instructions of virtualization do not exist for a guest; each is three bytes long.  RAX is 0:
+ * those that take an address complain of a bad one first. */
 GUEST_CODE(virtualization_code, ".code64",
 	"vmcall\n vmlaunch\n vmresume\n vmxoff\n vmrun\n vmmcall\n vmload\n vmsave\n stgi\n clgi\n"
 	"skinit\n invlpga\n" DONE
-	".balign 64\n mov (%rsp), %rax\n" REPORT "addq $3, (%rsp)\n iretq");
+	".balign 64\n mov (%rsp), %rax\n" REPORT "addq $3, (%rsp)\n xor %eax, %eax\n iretq");
 
 static void exit_virtualization_instructions(void)
 {
@@ -308,6 +324,7 @@ static void failed_entry(void)
 
 TESTS(exit_tests) = {
 	{ "exit-cpuid", exit_cpuid },
+	{ "exit-endless", exit_endless },
 	{ "exit-port", exit_port },
 	{ "exit-string-port", exit_string_port },
 	{ "exit-control-registers", exit_control_registers },

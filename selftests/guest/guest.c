@@ -2,6 +2,7 @@
 /* The small VMM of the guest tests: see guest.h. */
 #include "guest.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -84,6 +85,7 @@ void guest_init_flags(struct guest *g, uint32_t vm_flags)
 
 void guest_destroy(struct guest *g)
 {
+	guest_note_exits(g);
 	munmap(g->run, MICA_RUN_SIZE);
 	close(g->vcpu);
 	close(g->vm);
@@ -258,6 +260,14 @@ static const char *const exit_names[] = {
 	[MICA_EXIT_HOST_STATE] = "host-state", [MICA_EXIT_MEMORY_FAULT] = "memory-fault",
 };
 
+bool guest_host_is_lenient(void)
+{
+	unsigned int eax, regs[3];
+
+	__cpuid(0x40000000, eax, regs[0], regs[1], regs[2]);
+	return !memcmp(regs, "TCGTCGTCGTCG", sizeof(regs));
+}
+
 const char *guest_exit_name(unsigned int reason)
 {
 	return reason < sizeof(exit_names) / sizeof(exit_names[0]) ? exit_names[reason] : "?";
@@ -274,13 +284,38 @@ static bool take_report(struct guest *g)
 	return true;
 }
 
+int guest_enter(int vcpu, struct mica_run *run)
+{
+	while (ioctl(vcpu, MICA_VCPU_RUN))
+		if (errno != EINTR || guest_test_timed_out ||
+		    __atomic_load_n(&run->immediate_exit, __ATOMIC_RELAXED))
+			return errno;
+	return 0;
+}
+
 enum mica_exit guest_run(struct guest *g)
 {
+	int error;
+
 	do {
-		if (ioctl(g->vcpu, MICA_VCPU_RUN) && errno != EINTR)
-			bail("MICA_VCPU_RUN: %s (%s)", strerror(errno), g->run->fail.name);
+		error = guest_enter(g->vcpu, g->run);
+		if (error && error != EINTR)
+			bail("MICA_VCPU_RUN: %s (%s)", strerror(error), g->run->fail.name);
 	} while (take_report(g) || guest_emulate_apic_access(g));
 	return g->run->exit_reason;
+}
+
+uint64_t guest_stat(struct guest *g, const char *name)
+{
+	struct mica_stats stats;
+	unsigned int i;
+
+	if (ioctl(g->vcpu, MICA_VCPU_GET_STATS, &stats))
+		bail("MICA_VCPU_GET_STATS: %s", strerror(errno));
+	for (i = 0; i < stats.count; i++)
+		if (!strcmp(stats.stats[i].name, name))
+			return stats.stats[i].value;
+	bail("the module has no counter %s", name);
 }
 
 bool guest_finish(struct guest *g)

@@ -48,6 +48,8 @@ struct guest {
 void guest_init(struct guest *g);
 void guest_init_flags(struct guest *g, uint32_t vm_flags);	/* MICA_VM_* */
 void guest_destroy(struct guest *g);
+/* seen.c: adds up what the first vCPU has counted. */
+void guest_note_exits(const struct guest *g);
 
 /* A further vCPU; returns its fd.  *run is its page. */
 int guest_add_vcpu(struct guest *g, unsigned int id, struct mica_run **run);
@@ -62,6 +64,11 @@ void guest_set_gate(struct guest *g, enum guest_mode mode, unsigned int vector, 
 void guest_get(struct guest *g, struct mica_vcpu_state *state);
 void guest_set(struct guest *g, uint64_t groups, const struct mica_vcpu_state *state);
 
+/* MICA_VCPU_RUN; 0 or an errno.  Again after EINTR without cause: the host has such moments, in
+ * which the thread must return to user space (a tick of Linux 6.4 or later).  Causes are
+ * run->immediate_exit and the end of the time that a test may take. */
+int guest_enter(int vcpu, struct mica_run *run);
+extern volatile bool guest_test_timed_out;
 /* Runs until something other than OUT to G_REPORT and accesses to the APIC's page; returns the
  * exit reason. */
 enum mica_exit guest_run(struct guest *g);
@@ -70,8 +77,13 @@ bool guest_finish(struct guest *g);
 /* emulate.c: if the exit is an access to the APIC's page, does the instruction in place of the
  * CPU, and says so. */
 bool guest_emulate_apic_access(struct guest *g);
+/* A counter of MICA_VCPU_GET_STATS by its name; any thread, also while the vCPU runs. */
+uint64_t guest_stat(struct guest *g, const char *name);
 /* As a string, for messages. */
 const char *guest_exit_name(unsigned int reason);
+/* QEMU emulates the host's CPU: a guest there has no breakpoints and no #AC, and writes to
+ * control registers and MSRs what a CPU refuses. */
+bool guest_host_is_lenient(void);
 
 /* A pointer into guest RAM. */
 static inline void *guest_at(struct guest *g, uint64_t gpa)
@@ -98,6 +110,9 @@ bool check_(bool good, const char *file, int line, const char *format, ...)
 
 /* Marks the running case as skipped, with the reason. */
 void skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Not only those that the command line names. */
+bool test_runs_all(void);
 
 /* The test itself cannot go on: exits with 2 after a TAP "Bail out!". */
 void bail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));

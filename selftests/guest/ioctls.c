@@ -33,6 +33,9 @@ static const struct {
 } commands[] = {
 	{ MICA_GET_INFO, 'd' }, { MICA_GET_CPUID, 'd' }, { MICA_CREATE_VM, 'd' },
 	{ MICA_VM_CREATE_VCPU, 'm' }, { MICA_VM_SET_MEMORY, 'm' }, { MICA_VM_SIGNAL_MSI, 'm' },
+	{ MICA_VM_BIND_IO, 'm' }, { MICA_VM_UNBIND_IO, 'm' }, { MICA_VM_BIND_IRQ, 'm' },
+	{ MICA_VM_UNBIND_IRQ, 'm' },
+	{ MICA_VM_TRACK_DIRTY, 'm' }, { MICA_VM_TAKE_DIRTY, 'm' },
 	{ MICA_VCPU_GET_STATE, 'c' }, { MICA_VCPU_SET_STATE, 'c' }, { MICA_VCPU_GET_XSAVE, 'c' },
 	{ MICA_VCPU_SET_XSAVE, 'c' }, { MICA_VCPU_GET_APIC, 'c' }, { MICA_VCPU_SET_APIC, 'c' },
 	{ MICA_VCPU_APIC_ACCESS, 'c' }, { MICA_VCPU_SET_CPUID, 'c' }, { MICA_VCPU_SET_PIN, 'c' },
@@ -96,6 +99,16 @@ static void longer_and_shorter(void)
 	guest_destroy(&g);
 }
 
+static bool is_known(char kind, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < COMMANDS; i++)
+		if (commands[i].kind == kind && _IOC_NR(commands[i].cmd) == nr)
+			return true;
+	return kind == 'c' && nr == _IOC_NR(MICA_VCPU_RUN);
+}
+
 static void unknown(void)
 {
 	struct guest g;
@@ -107,12 +120,10 @@ static void unknown(void)
 	fds[0] = g.dev, fds[1] = g.vm, fds[2] = g.vcpu;
 	for (i = 0; i < 3; i++)
 		for (nr = 0; nr < 256; nr++) {
-			unsigned int first = i == 0 ? 0x00 : i == 1 ? 0x20 : 0x40;
-			unsigned int last = i == 0 ? 0x02 : i == 1 ? 0x22 : 0x4b;
 			int error = result_of(fds[i], _IOC(_IOC_WRITE | _IOC_READ, 0xb4, nr, 8), arg);
 
 			check(error == ENOTTY, "type 0xb4, number %u: %s", nr, strerror(error));
-			if (nr >= first && nr <= last)
+			if (is_known("dmc"[i], nr))
 				continue;
 			error = result_of(fds[i], _IOC(_IOC_WRITE, MICA_IOC, nr, 8), arg);
 			check(error == ENOTTY, "number %u: %s", nr, strerror(error));
@@ -351,7 +362,7 @@ static void *run_vcpu(void *arg)
 	int result;
 
 	do {
-		result = result_of(g->vcpu, MICA_VCPU_RUN, 0);
+		result = guest_enter(g->vcpu, g->run);
 	} while (result == EBUSY);
 	return (void *)(intptr_t)result;
 }

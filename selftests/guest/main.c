@@ -14,7 +14,9 @@
 /* A guest that never exits is interrupted, which the case then reports as its exit. */
 #define CASE_SECONDS 20
 
+volatile bool guest_test_timed_out;
 static bool case_failed;
+static bool all_run;
 static char case_skipped[160];
 
 bool check_(bool good, const char *file, int line, const char *format, ...)
@@ -39,6 +41,11 @@ void skip(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(case_skipped, sizeof(case_skipped), format, args);
 	va_end(args);
+}
+
+bool test_runs_all(void)
+{
+	return all_run;
 }
 
 void bail(const char *format, ...)
@@ -67,6 +74,7 @@ static bool run_case(const struct test *test, unsigned int number)
 {
 	case_failed = false;
 	case_skipped[0] = 0;
+	guest_test_timed_out = false;
 	alarm(CASE_SECONDS);
 	test->run();
 	alarm(0);
@@ -78,7 +86,8 @@ static bool run_case(const struct test *test, unsigned int number)
 
 static void wake_up(int signal)
 {
-	(void)signal;
+	if (signal == SIGALRM)
+		guest_test_timed_out = true;
 }
 
 int main(int argc, char **argv)
@@ -93,6 +102,7 @@ int main(int argc, char **argv)
 		       "Runs the guest tests whose names begin with a PREFIX (default: all).\n");
 		return 0;
 	}
+	all_run = argc == 1;
 	sigaction(SIGUSR1, &wake, NULL);
 	sigaction(SIGALRM, &wake, NULL);
 	for (i = 0; i < TABLE_COUNT; i++)

@@ -215,6 +215,7 @@ struct kref { int refcount; };
 struct list_head { struct list_head *next, *prev; };
 struct rcu_head { void *next; };
 struct mutex { int locked; };
+struct work_struct { void *func; };
 struct rcuwait { void *task; };
 struct preempt_notifier { void *ops; };
 struct srcu_struct { int idx; };

@@ -415,12 +415,12 @@ static void add_madt(struct area *area, unsigned int cpus)
 	g_array_append_val(area->tables, address);
 }
 
-static void add_mcfg(struct area *area)
+static void add_mcfg(struct area *area, const struct pci_map *pci)
 {
 	struct mcfg mcfg = {
 		.header = table_header("MCFG", MCFG_REVISION),
 		.address = PCI_ECAM,
-		.last_bus = PCI_BUSES - 1,
+		.last_bus = pci->buses - 1,
 	};
 	g_autoptr(GByteArray) table = g_byte_array_new();
 	uint64_t address;
@@ -481,7 +481,7 @@ uint64_t acpi_build(struct guest_memory *memory, unsigned int cpus, const struct
 	dsdt = add_dsdt(&area, cpus, pci);
 	add_fadt(&area, facs, dsdt);
 	add_madt(&area, cpus);
-	add_mcfg(&area);
+	add_mcfg(&area, pci);
 	write_roots(&area);
 	g_assert(area.bytes->len <= AREA_SIZE);
 	boot_write(memory, BOOT_ACPI_ADDRESS, area.bytes->data, area.bytes->len);

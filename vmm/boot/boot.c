@@ -109,7 +109,7 @@ void boot_modules_write(struct boot_job *job)
 
 static void write_tables(const struct boot_job *job)
 {
-	static const struct pci_map nothing;
+	static const struct pci_map nothing = { .buses = 1 };
 	const struct pci_map *pci = job->config->pci ? job->config->pci : &nothing;
 
 	acpi_build(job->memory, job->config->cpus, pci);

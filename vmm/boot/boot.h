@@ -59,6 +59,10 @@ gboolean boot_load(const struct boot_config *config, struct guest_memory *memory
  * other than the first, mp_state is MICA_MP_WAIT_SIPI. */
 void boot_reset_state(struct mica_vcpu_state *state, unsigned int vcpu_id);
 
+/* The registers of a vCPU other than the first when the kernel starts: as after RESET, and its
+ * caches and MTRRs as a firmware leaves them on all CPUs. */
+void boot_parked_state(struct mica_vcpu_state *state, unsigned int vcpu_id);
+
 /* Memory map as the firmware would give it; types as in ACPI "System Address Map Interfaces". */
 #define E820_RAM	1u
 #define E820_RESERVED	2u

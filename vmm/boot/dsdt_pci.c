@@ -39,7 +39,7 @@ void dsdt_add_interrupt_model(struct aml *aml)
 static void add_windows(struct aml *aml, const struct pci_map *pci)
 {
 	aml_resources(aml, "_CRS");
-	aml_resource_bus_window(aml, 0, PCI_BUSES - 1);
+	aml_resource_bus_window(aml, 0, pci->buses - 1);
 	aml_resource_ports(aml, PCI_CONFIG_PORT, PCI_CONFIG_PORTS);
 	aml_resource_port_window(aml, PCI_WINDOW_IO, PCI_WINDOW_IO_END);
 	aml_resource_memory_window(aml, PCI_WINDOW_MEM, PCI_WINDOW_MEM_END);

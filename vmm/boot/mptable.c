@@ -60,7 +60,7 @@ struct __attribute__((packed)) bus {
 };
 #define ENTRY_BUS		1u
 #define BUS_PCI			0u	/* the ID of a PCI bus is its number */
-#define BUS_ISA			PCI_BUSES
+#define BUS_ISA			PCI_BUSES_MAX
 
 struct __attribute__((packed)) ioapic {
 	uint8_t type;

@@ -85,8 +85,21 @@ void boot_reset_state(struct mica_vcpu_state *state, unsigned int vcpu_id)
 	state->events.sipi_vector = MICA_SIPI_NONE;
 }
 
-/* What a firmware would have done: caches on, all memory write-back (Linux gives up PAT
- * where it finds the MTRRs disabled), a GDT, no IDT. */
+/* What a firmware does on every CPU: caches on, all memory write-back.  Linux gives up PAT where
+ * it finds the MTRRs disabled, and complains of CPUs that do not agree.  INIT changes neither. */
+static void caches_on(struct mica_vcpu_state *state)
+{
+	state->msrs.mtrr_def_type = MTRR_ENABLE | MTRR_WRITE_BACK;
+	state->crs.cr0 &= ~(CR0_CD | CR0_NW);
+}
+
+void boot_parked_state(struct mica_vcpu_state *state, unsigned int vcpu_id)
+{
+	boot_reset_state(state, vcpu_id);
+	caches_on(state);
+}
+
+/* What a firmware would have done besides: a GDT, no IDT. */
 static void common_mode(struct mica_vcpu_state *state, uint64_t entry, uint32_t code_attr)
 {
 	boot_reset_state(state, 0);
@@ -99,8 +112,8 @@ static void common_mode(struct mica_vcpu_state *state, uint64_t entry, uint32_t 
 	state->segs.tr = segment(0, 0, TSS_LIMIT, ATTR_BUSY_TSS);
 	state->segs.gdtr = segment(0, BOOT_GDT_ADDRESS, BOOT_GDT_LIMIT, 0);
 	state->segs.idtr = segment(0, 0, 0, 0);
-	state->msrs.mtrr_def_type = MTRR_ENABLE | MTRR_WRITE_BACK;
-	state->crs.cr0 = CR0_PE | CR0_ET;
+	caches_on(state);
+	state->crs.cr0 |= CR0_PE;
 }
 
 void boot_protected_mode(struct mica_vcpu_state *state, uint32_t entry)

@@ -28,6 +28,7 @@
 #define I8042_DATA_PORT		0x60
 #define I8042_COMMAND_PORT	0x64
 #define RTC_PORT		0x70
+#define POST_PORT		0x80		/* POST codes; kernels write there to wait */
 #define PORT92			0x92
 #define UART0_PORT		0x3f8
 #define DEBUG_EXIT_PORT		0xf4

@@ -167,3 +167,20 @@ gboolean cli_parse_number(const char *text, unsigned int low, unsigned int high,
 	*number = value;
 	return TRUE;
 }
+
+char *cli_next_part(const char **value)
+{
+	GString *part = g_string_new(NULL);
+	const char *at = *value;
+
+	if (!at) {
+		g_string_free(part, TRUE);
+		return NULL;
+	}
+	for (; *at && (*at != ',' || at[1] == ','); at++) {
+		at += *at == ',';
+		g_string_append_c(part, *at);
+	}
+	*value = *at ? at + 1 : NULL;
+	return g_string_free(part, FALSE);
+}

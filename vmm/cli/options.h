@@ -41,4 +41,9 @@ gboolean cli_parse_size(const char *text, uint64_t *bytes, GError **error);
 gboolean cli_parse_number(const char *text, unsigned int low, unsigned int high,
 			  unsigned int *number, GError **error);
 
+/* For values of several parts: the text up to the next comma, which the caller frees, and
+ * *value behind that comma, or NULL at the end.  A double comma is one in the text.  NULL if
+ * *value is. */
+char *cli_next_part(const char **value);
+
 #endif

@@ -6,6 +6,8 @@
 
 #include "../error.h"
 #include "../exit_status.h"
+#include "disk_option.h"
+#include "net_option.h"
 #include "options.h"
 
 #define MEMORY_UNIT	(2ull << 20)
@@ -131,6 +133,47 @@ static gboolean take_check_host(void *target, const char *value, GError **error)
 	return TRUE;
 }
 
+static gboolean take_disk(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+	struct machine_disk disk = { 0 };
+
+	if (config->disks->len == MACHINE_DISKS_MAX)
+		return error_set_usage(error, "a guest has at most %u disks", MACHINE_DISKS_MAX);
+	if (disk_option_parse(&disk, value, error)) {
+		g_array_append_val(config->disks, disk);
+		return TRUE;
+	}
+	disk_option_clear(&disk);
+	return FALSE;
+}
+
+static gboolean take_net(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+	struct machine_net net = { 0 };
+
+	if (config->nets->len == MACHINE_NETS_MAX)
+		return error_set_usage(error, "a guest has at most %u network cards",
+				       MACHINE_NETS_MAX);
+	if (net_option_parse(&net, value, error)) {
+		g_array_append_val(config->nets, net);
+		return TRUE;
+	}
+	net_option_clear(&net);
+	return FALSE;
+}
+
+static gboolean take_rng(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+
+	(void)value;
+	(void)error;
+	config->rng = TRUE;
+	return TRUE;
+}
+
 static gboolean take_control(void *target, const char *value, GError **error)
 {
 	struct run_config *config = target;
@@ -183,6 +226,11 @@ static const struct cli_option run_options[] = {
 	  take_name },
 	{ "console", "WHERE", "the first serial port: stdio, pty, socket or file:PATH (stdio)",
 	  take_console },
+	{ "disk", "FILE[,ro][,serial=TEXT][,cache=none|host]",
+	  "a disk, from a file or block device; may be repeated", take_disk },
+	{ "net", "tap=NAME[,mac=ADDRESS]",
+	  "a network card on a tap interface; may be repeated", take_net },
+	{ "rng", NULL, "a virtio device with random bytes of the host", take_rng },
 	{ "control", "PATH", "the control socket; none: there is none (a folder of guests)",
 	  take_control },
 	{ "detach", NULL, "-d: go into the background once the guest is started", take_detach },
@@ -231,8 +279,12 @@ gboolean run_options_parse(int argc, char **argv, struct run_config *run, GError
 		.memory = DEFAULT_MEMORY,
 		.cpus = 1,
 		.modules = g_array_new(FALSE, FALSE, sizeof(struct boot_module)),
+		.disks = g_array_new(FALSE, FALSE, sizeof(struct machine_disk)),
+		.nets = g_array_new(FALSE, FALSE, sizeof(struct machine_net)),
 	};
+	g_array_set_clear_func(config->nets, net_option_clear);
 	g_array_set_clear_func(config->modules, module_clear);
+	g_array_set_clear_func(config->disks, disk_option_clear);
 	if (!cli_parse(run_options, G_N_ELEMENTS(run_options), argc, argv, run, error))
 		return FALSE;
 	if (!config->kernel)
@@ -252,6 +304,8 @@ void run_options_clear(struct run_config *run)
 	g_clear_pointer(&config->name, g_free);
 	g_clear_pointer(&config->console.path, g_free);
 	g_clear_pointer(&config->modules, g_array_unref);
+	g_clear_pointer(&config->disks, g_array_unref);
+	g_clear_pointer(&config->nets, g_array_unref);
 }
 
 char *run_options_help(void)

@@ -287,7 +287,8 @@ static void claim_ranges(struct pci_host *host)
 	const struct pci_host_config *config = &host->config;
 
 	claim(config->ports, "pci config", PCI_CONFIG_PORT, PCI_CONFIG_PORTS, &config_ops, host);
-	claim(config->mmio, "pci ecam", PCI_ECAM, PCI_ECAM_SIZE, &ecam_ops, host);
+	claim(config->mmio, "pci ecam", PCI_ECAM, config->map.buses * PCI_ECAM_BUS_SIZE,
+	      &ecam_ops, host);
 	pci_window_claim(&host->io_window, config->ports, "pci io", PCI_WINDOW_IO,
 			 PCI_WINDOW_IO_END - PCI_WINDOW_IO + 1, &host->io);
 	pci_window_claim(&host->memory_window, config->mmio, "pci memory", PCI_WINDOW_MEM,
@@ -301,11 +302,11 @@ struct pci_host *pci_host_new(const struct pci_host_config *config)
 {
 	struct pci_host *host = g_new0(struct pci_host, 1);
 
-	g_assert(config->hotplug_ports <= PCI_PORTS_MAX);
+	g_assert(config->map.buses >= 1 && config->map.buses <= 1 + PCI_PORTS_MAX);
 	host->config = *config;
 	host->bridge = pci_function_new(&bridge_config, &bridge_ops, NULL, PCI_HEADER_TYPE_NORMAL);
 	pci_host_connect(host, host->bridge, 0, NULL);
-	for (unsigned int i = 0; i < config->hotplug_ports; i++) {
+	for (unsigned int i = 0; i + 1 < config->map.buses; i++) {
 		pci_port_init(&host->ports[i], i + 1);
 		pci_host_connect(host, host->ports[i].function, free_slot(host), NULL);
 		host->port_count++;

@@ -55,7 +55,9 @@ struct pci_ioeventfd {
  * returns, no message follows and the count is left to us.  A guest chooses address and
  * data: 0 or -errno.
  *
- * ioeventfd: likewise for a struct pci_ioeventfd; no two bound ones ever overlap.
+ * ioeventfd: likewise for a struct pci_ioeventfd.  Bound ones that overlap are for the same
+ * address and size and differ in their value.  It may refuse, as for memory: then the
+ * function gets the write.
  *
  * Both may be NULL: then neither is used (pci_has_irqfd()).
  */
@@ -73,8 +75,7 @@ struct pci_host_config {
 	/* Who gets the accesses to 0xcf8-0xcfb that are not for the address register: all
 	 * that are narrower than 4 bytes.  (A PC's reset control is at 0xcf9.) */
 	struct bus *config_ports;
-	struct pci_map map;
-	unsigned int hotplug_ports;	/* root ports to make, 0..PCI_PORTS_MAX */
+	struct pci_map map;		/* for each bus but the first there will be a root port */
 	struct pci_sink sink;
 };
 

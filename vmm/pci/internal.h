@@ -199,7 +199,7 @@ void pci_window_claim(struct pci_window *window, struct bus *bus, const char *na
 void pci_port_init(struct pci_port *port, unsigned int number);
 /* After a write to any register of the port's function. */
 void pci_port_written(struct pci_port *port, unsigned int reg, uint32_t old, uint32_t new);
-/* Does a configuration cycle to `bus` reach what is in the slot? */
+/* Does a configuration cycle to `bus`, not 0, reach what is in the slot? */
 bool pci_port_reaches(const struct pci_port *port, unsigned int bus);
 /* Is [base, last] in one of the port's windows, and forwarded? */
 bool pci_port_forwards(const struct pci_port *port, enum pci_space space, uint64_t base,

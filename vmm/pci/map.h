@@ -15,10 +15,10 @@
 #define PCI_WINDOW_IO_END	0xffffu
 #define PCI_WINDOW_MEM		0xc0000000ull	/* MEMORY_HOLE_START */
 #define PCI_WINDOW_MEM_END	0xf7ffffffull
-#define PCI_ECAM		0xf8000000ull	/* 1 MiB for each bus, up to 0xfbffffff */
+#define PCI_ECAM		0xf8000000ull	/* room for 16 buses, up to 0xf8ffffff */
 #define PCI_ECAM_BUS_SIZE	0x100000ull
-#define PCI_BUSES		64u
-#define PCI_ECAM_SIZE		(PCI_BUSES * PCI_ECAM_BUS_SIZE)
+#define PCI_BUSES_MAX		16u
+#define PCI_ECAM_SIZE		(PCI_BUSES_MAX * PCI_ECAM_BUS_SIZE)
 
 #define PCI_SLOTS		32u
 
@@ -42,10 +42,15 @@ static inline unsigned int pci_intx_pic_irq(unsigned int line)
 struct pci_map {
 	uint64_t mem64;		/* window for 64-bit BARs, above all RAM */
 	uint64_t mem64_size;	/* 0: the CPU's addresses are too narrow for one */
+	/* Bus 0 and one for each root port.  No more than there are: Linux looks for devices on
+	 * every bus that the MCFG has, slot by slot. */
+	uint8_t buses;
 	uint32_t slots;		/* bit n: slot n of bus 0 has a function with INTA# */
 };
 
-/* `ram_end`: the first address behind the RAM; `phys_bits`: width of a guest's addresses. */
-void pci_map_init(struct pci_map *map, uint64_t ram_end, unsigned int phys_bits);
+/* `ram_end`: the first address behind the RAM; `phys_bits`: width of a guest's addresses;
+ * `ports`: root ports. */
+void pci_map_init(struct pci_map *map, uint64_t ram_end, unsigned int phys_bits,
+		  unsigned int ports);
 
 #endif

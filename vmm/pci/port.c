@@ -129,7 +129,7 @@ static bool is_open(const struct pci_port *port)
 
 bool pci_port_reaches(const struct pci_port *port, unsigned int bus)
 {
-	return is_open(port) && bus && bus == registers(port)[PCI_SECONDARY_BUS];
+	return is_open(port) && bus == registers(port)[PCI_SECONDARY_BUS];
 }
 
 static bool holds(uint64_t first, uint64_t end, uint64_t base, uint64_t last)
@@ -333,6 +333,15 @@ void pci_port_refresh(struct pci_port *port)
 	update_interrupt(port);
 }
 
+/* Who inserts a card presses the button too: a kernel that has been told of a button (Linux)
+ * enables no interrupt for presence.  With both it does not wait for a second press. */
+static uint16_t presence_events(const struct pci_port *port, bool running)
+{
+	if (!running)
+		return 0;
+	return PCI_EXP_SLTSTA_PDC | (port->child ? PCI_EXP_SLTSTA_ABP : 0);
+}
+
 void pci_port_presence(struct pci_port *port, bool running)
 {
 	uint16_t status = express16(port, PCI_EXP_SLTSTA) & ~PCI_EXP_SLTSTA_PDS;
@@ -340,7 +349,7 @@ void pci_port_presence(struct pci_port *port, bool running)
 
 	if (port->child)
 		status |= PCI_EXP_SLTSTA_PDS;
-	set_express16(port, PCI_EXP_SLTSTA, status | PCI_EXP_SLTSTA_PDC);
+	set_express16(port, PCI_EXP_SLTSTA, status | presence_events(port, running));
 	if (!running)
 		set_express16(port, PCI_EXP_SLTCTL,
 			      (control & ~(PCI_EXP_SLTCTL_PIC | PCI_EXP_SLTCTL_PCC)) |

@@ -113,7 +113,7 @@ static struct table find_facs(void)
 static void build(unsigned int cpus)
 {
 	const struct pci_map pci = {
-		.mem64 = 0x1000000000, .mem64_size = 0x2000000000, .slots = 0x80000042,
+		.mem64 = 0x1000000000, .mem64_size = 0x2000000000, .buses = 5, .slots = 0x80000042,
 	};
 
 	guest_new(&guest, 4);
@@ -241,7 +241,7 @@ static void mcfg(void **unused)
 	static const uint8_t body[] = {
 		0, 0, 0, 0, 0, 0, 0, 0,
 		0x00, 0x00, 0x00, 0xf8, 0, 0, 0, 0,	/* address */
-		0, 0, 0, 63, 0, 0, 0, 0,		/* segment 0, buses 0-63 */
+		0, 0, 0, 4, 0, 0, 0, 0,		/* segment 0, buses 0-4 */
 	};
 	struct table table;
 
@@ -401,7 +401,7 @@ static void acpiexec_evaluates_s5(void **unused)
 static void acpiexec_decodes_the_pci_root(void **unused)
 {
 	static const char *const expected[] = {
-		"Bus Number Range", "Address Maximum : 003F", "Address Length : 0040",
+		"Bus Number Range", "Address Maximum : 0004", "Address Length : 0005",
 		"I/O Resource", "Address Minimum : 0CF8", "Address Length : 08",
 		"I/O Range", "Address Minimum : 1000", "Address Maximum : FFFF",
 		"Address Length : F000",
@@ -420,7 +420,7 @@ static void acpiexec_decodes_the_pci_root(void **unused)
 static void acpiexec_decodes_the_board(void **unused)
 {
 	static const char *const expected[] = {
-		"32-Bit Fixed Memory", "Address : F8000000", "Address Length : 04000000", "EndTag", NULL,
+		"32-Bit Fixed Memory", "Address : F8000000", "Address Length : 01000000", "EndTag", NULL,
 	};
 
 	(void)unused;

@@ -72,7 +72,7 @@ static const uint8_t *count_entry(struct tables *tables, const uint8_t *entry)
 
 static struct tables build(unsigned int cpus, uint32_t slots)
 {
-	const struct pci_map pci = { .slots = slots };
+	const struct pci_map pci = { .buses = 3, .slots = slots };
 	struct tables tables = { 0 };
 	const uint8_t *pointer, *entry;
 	unsigned int entries;
@@ -135,9 +135,9 @@ static void interrupts(void **unused)
 	assert_int_equal(tables.ioapics, 1);
 	assert_int_equal(tables.interrupt_count, 15 + 2);
 	assert_int_equal(tables.local_count, 2);
-	find_interrupt(&tables, 64, 0, 0, 2);		/* PIT */
-	find_interrupt(&tables, 64, 4, 0, 4);		/* UART */
-	find_interrupt(&tables, 64, 9, 0x0d, 9);	/* SCI */
+	find_interrupt(&tables, 16, 0, 0, 2);		/* PIT */
+	find_interrupt(&tables, 16, 4, 0, 4);		/* UART */
+	find_interrupt(&tables, 16, 9, 0x0d, 9);	/* SCI */
 	find_interrupt(&tables, 0, 3 << 2, 0x0f, 19);
 	find_interrupt(&tables, 0, 31 << 2, 0x0f, 19);
 }

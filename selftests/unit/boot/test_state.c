@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Registers after RESET, and the memory map. */
+#include "../../../vmm/boot/state.h"
 #include "guest.h"
 
 static void reset_values(void **unused)
@@ -63,6 +64,22 @@ static void reset_other_vcpu(void **unused)
 	assert_int_equal(state.events.sipi_vector, MICA_SIPI_NONE);
 }
 
+/* Linux: "your CPUs had inconsistent MTRRdefType settings". */
+static void parked_vcpu_has_the_first_ones_caches(void **unused)
+{
+	struct mica_vcpu_state first, parked;
+
+	(void)unused;
+	boot_protected_mode(&first, MIB);
+	boot_parked_state(&parked, 3);
+	guest_check_state(&parked);
+	assert_int_equal(first.msrs.mtrr_def_type, 0x806);
+	assert_int_equal(parked.msrs.mtrr_def_type, first.msrs.mtrr_def_type);
+	assert_int_equal(parked.crs.cr0, 0x10);
+	assert_int_equal(parked.msrs.apic_base, 0xfee00800);
+	assert_int_equal(parked.events.mp_state, MICA_MP_WAIT_SIPI);
+}
+
 static void check_map(unsigned int mib, const struct e820_entry *expected, size_t count)
 {
 	struct guest guest = { 0 };
@@ -85,7 +102,7 @@ static void e820_small(void **unused)
 		{ 0x9fc00, 0x400, E820_RESERVED },
 		{ 0xe0000, 0x20000, E820_RESERVED },
 		{ MIB, MIB, E820_RAM },
-		{ 0xf8000000, 64 * MIB, E820_RESERVED },
+		{ 0xf8000000, 16 * MIB, E820_RESERVED },
 	};
 
 	(void)unused;
@@ -99,7 +116,7 @@ static void e820_around_the_hole(void **unused)
 		{ 0x9fc00, 0x400, E820_RESERVED },
 		{ 0xe0000, 0x20000, E820_RESERVED },
 		{ MIB, 0xc0000000 - MIB, E820_RAM },
-		{ 0xf8000000, 64 * MIB, E820_RESERVED },
+		{ 0xf8000000, 16 * MIB, E820_RESERVED },
 		{ 0x100000000ull, 2 * MIB, E820_RAM },
 	};
 
@@ -114,6 +131,7 @@ int main(void)
 		cmocka_unit_test(reset_values),
 		cmocka_unit_test(reset_data_segments),
 		cmocka_unit_test(reset_other_vcpu),
+		cmocka_unit_test(parked_vcpu_has_the_first_ones_caches),
 		cmocka_unit_test(e820_small),
 		cmocka_unit_test(e820_around_the_hole),
 	};

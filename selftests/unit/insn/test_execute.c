@@ -603,6 +603,49 @@ static void test_single_step(void **state)
 	assert_int_equal(world->state.gprs.rflags, FIXED | TF);
 }
 
+static void expect_store(struct world *world, const char *bytes, size_t length, uint64_t value,
+			 unsigned int size)
+{
+	world->state.gprs.rip = CODE;
+	world->count = 0;
+	assert_int_equal(world_run(world, bytes, length), INSN_DONE);
+	assert_int_equal(world->state.gprs.rip, CODE + length);
+	assert_int_equal(world->changed, MICA_STATE_GPRS);
+	assert_int_equal(world->count, 1);
+	assert_int_equal(world->log[0].size, size);
+	assert_int_equal(world->log[0].value, value);
+}
+
+/* What was decoded at an address before counts only if bytes and mode are the same. */
+static void test_decoded_again(void **state)
+{
+	struct world *world = *state;
+	unsigned int i;
+
+	world_long_mode(world);
+	world->state.gprs.rbx = DEVICE;
+	world->state.gprs.rax = 0x1122334455667788;
+	for (i = 0; i < 3; i++)
+		expect_store(world, B("\x89\x03"), 0x55667788, 4);
+	expect_store(world, B("\x88\x03"), 0x88, 1);
+	expect_store(world, B("\xc7\x03\x01\x02\x03\x04"), 0x04030201, 4);
+	expect_store(world, B("\xc7\x03\x01\x02\x03\x05"), 0x05030201, 4);
+	/* Longer than what is fetched first. */
+	for (i = 0; i < 2; i++)
+		expect_store(world, B("\xc7\x84\x23\x00\x00\x00\x00\x01\x02\x03\x04"),
+			     0x04030201, 4);
+	expect_store(world, B("\xc7\x84\x23\x00\x00\x00\x00\x01\x02\x03\x07"), 0x07030201, 4);
+	/* The same bytes, once as REX.W and MOV, then as DEC EAX in front of it. */
+	expect_store(world, B("\x48\x89\x03"), 0x1122334455667788, 8);
+	world_protected(world, true);
+	world->state.gprs.rbx = DEVICE;
+	world->state.gprs.rax = 0x12345678;
+	assert_int_equal(RUN(world, "\x48\x89\x03"), INSN_DONE);
+	assert_int_equal(world->state.gprs.rip, CODE + 1);
+	assert_int_equal(world->state.gprs.rax, 0x12345677);
+	expect_store(world, B("\x89\x03"), 0x12345677, 4);
+}
+
 static void test_rip(void **state)
 {
 	struct world *world = *state;
@@ -640,6 +683,7 @@ int main(void)
 		TEST(test_event_in_flight),
 		TEST(test_failing_device),
 		TEST(test_single_step),
+		TEST(test_decoded_again),
 		TEST(test_rip),
 	};
 

@@ -170,6 +170,20 @@ static void test_find(void **state)
 	assert_int_equal(find(&slots, -1ull), -1);
 }
 
+static void test_find_id(void **state)
+{
+	struct mica_slots slots = {0};
+
+	(void)state;
+	assert_null(mica_slots_find_id(&slots, 0));
+	assert_int_equal(add(&slots, 5, 16 * MIB, MIB), 0);
+	assert_int_equal(add(&slots, 63, MIB, MIB), 0);
+	assert_null(mica_slots_find_id(&slots, 0));
+	assert_int_equal(mica_slots_find_id(&slots, 5)->gfn, 16 * MIB / 4096);
+	assert_int_equal(mica_slots_find_id(&slots, 63)->gfn, MIB / 4096);
+	assert_null(mica_slots_find_id(&slots, ~0u));
+}
+
 static void test_remove(void **state)
 {
 	struct mica_slots slots = {0};
@@ -303,6 +317,7 @@ int main(void)
 		cmocka_unit_test(test_overlap),
 		cmocka_unit_test(test_apic_page),
 		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_find_id),
 		cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_level),

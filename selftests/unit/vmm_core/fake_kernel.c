@@ -189,6 +189,10 @@ static int answer(int fd, unsigned long request, void *argument)
 		return 0;
 	case MICA_VCPU_APIC_ACCESS:
 		return access_apic(argument);
+	case MICA_VM_BIND_IO:
+		fake_kernel.io_bindings++;
+		fake_kernel.io_binding = *(struct mica_io_binding *)argument;
+		return 0;
 	case MICA_VCPU_SET_PIN:
 		fake_kernel.pin_changes++;
 		return 0;

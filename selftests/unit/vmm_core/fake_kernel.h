@@ -45,6 +45,8 @@ struct fake_kernel {
 	uint64_t committed;		/* all groups that it ever did */
 	uint64_t mp_state[MICA_MAX_VCPUS];
 	unsigned int pin_changes;
+	unsigned int io_bindings;
+	struct mica_io_binding io_binding;	/* the last one */
 	int64_t moved_tsc[MICA_MAX_VCPUS];	/* by MICA_VCPU_MOVE_TSC, in all */
 	uint64_t runs;			/* of vCPU 0; what MICA_VCPU_GET_STATS calls "entries" */
 	int running;			/* eventfd: vCPU 0 is at the end of its script */

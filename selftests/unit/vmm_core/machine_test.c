@@ -42,7 +42,7 @@ gboolean boot_load(const struct boot_config *config, struct guest_memory *memory
 	return !current->boot_fails;
 }
 
-void boot_reset_state(struct mica_vcpu_state *state, unsigned int vcpu_id)
+void boot_parked_state(struct mica_vcpu_state *state, unsigned int vcpu_id)
 {
 	memset(state, 0, sizeof(*state));
 	state->events.mp_state = vcpu_id ? MICA_MP_WAIT_SIPI : MICA_MP_RUNNABLE;

@@ -128,6 +128,47 @@ static void test_straddles(void **state)
 	assert_int_equal(second.accesses, 0);
 }
 
+struct told {
+	unsigned int calls, stop_at;
+	uint64_t base[4], length[4];
+};
+
+static bool tell(void *opaque, uint64_t base, uint64_t length)
+{
+	struct told *told = opaque;
+
+	told->base[told->calls] = base;
+	told->length[told->calls] = length;
+	return ++told->calls != told->stop_at;
+}
+
+/* Claimed, so that no device can be put there, and yet as if nobody were. */
+static void test_add_nobody(void **state)
+{
+	struct bus *bus = *state;
+	struct fake_device device = { 0 };
+	struct told told = { 0 };
+	uint64_t value;
+
+	assert_int_equal(bus_add_nobody(bus, "second", 0x200, 2), 0);
+	assert_int_equal(bus_add(bus, "device", 0x180, 0x80, &fake_ops, &device), 0);
+	assert_int_equal(bus_add_nobody(bus, "first", 0x80, 1), 0);
+	assert_int_equal(bus_add_nobody(bus, "again", 0x80, 1), -EEXIST);
+	assert_int_equal(bus_add(bus, "device", 0x7f, 4, &fake_ops, &device), -EEXIST);
+	assert_true(bus_write(bus, 0x80, 1, 0x55));
+	assert_true(bus_read(bus, 0x200, 2, &value));
+	assert_int_equal(value, 0xffff);
+	assert_true(bus_tell_nobody(bus, tell, &told));
+	assert_int_equal(told.calls, 2);
+	assert_int_equal(told.base[0], 0x80);
+	assert_int_equal(told.length[0], 1);
+	assert_int_equal(told.base[1], 0x200);
+	assert_int_equal(told.length[1], 2);
+	told = (struct told){ .stop_at = 1 };
+	assert_false(bus_tell_nobody(bus, tell, &told));
+	assert_int_equal(told.calls, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -135,6 +176,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_finds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_overlaps, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_straddles, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_add_nobody, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

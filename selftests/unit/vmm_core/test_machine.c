@@ -50,6 +50,26 @@ static void test_in(void **state)
 	assert_int_equal(fake_kernel.last_in, 0xffff);
 }
 
+/* The kernel is told to answer the POST port; what it leaves to us is answered alike. */
+static void test_post_port(void **state)
+{
+	const struct fake_exit script[] = {
+		FAKE_OUT(POST_PORT, 1, 0x55),
+		FAKE_IN(POST_PORT, 1),
+		{ .reason = MICA_EXIT_INTERRUPTED, .number = EINTR },
+		POWER_OFF_EXIT,
+	};
+	uint32_t value;
+
+	assert_int_equal(play(*state, script, G_N_ELEMENTS(script), &value), MACHINE_OFF);
+	assert_int_equal(fake_kernel.last_in, 0xff);
+	assert_int_equal(fake_kernel.io_bindings, 1);
+	assert_int_equal(fake_kernel.io_binding.address, POST_PORT);
+	assert_int_equal(fake_kernel.io_binding.length, 1);
+	assert_int_equal(fake_kernel.io_binding.flags, MICA_BIND_IGNORE);
+	assert_int_equal(fake_kernel.io_binding.fd, -1);
+}
+
 /* Ends that the user is told about, each in words of its own. */
 static void assert_end(void **state, struct fake_exit entry, enum machine_end expected,
 		       const char *message)
@@ -279,6 +299,7 @@ int main(void)
 		MACHINE_TEST(test_reset),
 		MACHINE_TEST(test_debug_exit),
 		MACHINE_TEST(test_in),
+		MACHINE_TEST(test_post_port),
 		MACHINE_TEST(test_triple_fault),
 		MACHINE_TEST(test_fail_entry),
 		MACHINE_TEST(test_internal_error),

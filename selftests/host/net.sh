@@ -1,0 +1,57 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# net.sh HOST: a guest with a virtio network card on a tap interface.  Packets of all sizes
+# come back, and streams in both directions arrive as they were sent.
+. /selftests/tap.sh
+. /selftests/drivers.sh
+host=$1
+work=/tmp/net
+here=10.9.8.1
+there=10.9.8.2
+
+set_up()
+{
+	modprobe tun
+	[ -c /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; }
+	tunctl -t tap0 && ifconfig tap0 $here netmask 255.255.255.0 up
+}
+
+answers()
+{
+	head -c 3000000 /dev/urandom >$work/down
+	httpd -p 7001 -h $work
+	printf '#!/bin/sh\ncat >%s/got\n' $work >$work/take
+	chmod +x $work/take
+	nc -l -p 7002 -e $work/take &
+	guest --net tap=tap0,mac=02:00:00:00:00:99 -- "sh /drivers.sh
+		ifconfig eth0 $there netmask 255.255.255.0 up
+		cat /sys/class/net/eth0/address
+		ping -c 3 -i 0.2 -s 56 $here | tail -2
+		ping -c 3 -i 0.2 -s 9000 $here | tail -2
+		wget -q -O - http://$here:7001/down | sha256sum
+		head -c 2000000 /dev/urandom >/tmp/up
+		sha256sum /tmp/up
+		nc $here 7002 </tmp/up
+		grep -c virtio0-input /proc/interrupts" >$work/out || return 1
+	cat $work/out
+	wait
+	grep -q '^02:00:00:00:00:99$' $work/out || return 1
+	[ "$(grep -c ' 3 packets received, 0% packet loss' $work/out)" -eq 2 ] || return 1
+	grep -q "^$(sha256sum <$work/down | cut -c1-64)  -" $work/out || return 1
+	grep -q "^$(sha256sum <$work/got | cut -c1-64)  /tmp/up" $work/out
+}
+
+refuses()
+{
+	mica run --kernel /guests/12/vmlinuz --net tap=averyveryverylongname && return 1
+	mica run --kernel /guests/12/vmlinuz --net mac=02:00:00:00:00:99 && return 1
+	mica run --kernel /guests/12/vmlinuz --net tap=tap0,mac=01:00:00:00:00:99
+	[ $? -eq 2 ]
+}
+
+set -o pipefail
+set_up
+make_drivers virtio_pci virtio_net
+case_is "net: host $host, packets and streams" answers
+case_is "net: wrong options are refused" refuses
+cases_end

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The network card; the host's end is a socket that keeps frames apart, with the test at its
+ * other end.
+ */
+#include "bench.h"
+
+#include <errno.h>
+#include <linux/virtio_net.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../../../vmm/devices/net/device.h"
+
+#define RING_SIZE	16u
+#define HEADER		12u
+#define RX		BUFFER_BASE
+#define TX		(BUFFER_BASE + 0x100000)
+
+struct wire {
+	struct net net;			/* the first member */
+	unsigned int header;
+	unsigned int offloads;
+};
+
+struct fixture {
+	struct bench bench;
+	struct wire wire;
+	int far;
+};
+
+static int wire_set_up(struct net *net, unsigned int header, unsigned int offloads)
+{
+	struct wire *wire = (struct wire *)net;
+
+	wire->header = header;
+	wire->offloads = offloads;
+	return 0;
+}
+
+static ssize_t wire_send(struct net *net, const struct iovec *iov, unsigned int count)
+{
+	struct msghdr message = { .msg_iov = (struct iovec *)iov, .msg_iovlen = count };
+	ssize_t done = sendmsg(net->fd, &message, MSG_NOSIGNAL);
+
+	return done < 0 ? -errno : done;
+}
+
+static ssize_t wire_receive(struct net *net, void *buffer, size_t size)
+{
+	ssize_t done = recv(net->fd, buffer, size, 0);
+
+	return done < 0 ? -errno : done;
+}
+
+static void wire_close(struct net *net)
+{
+	close(net->fd);
+}
+
+static const struct net_ops wire_ops = {
+	.set_up = wire_set_up, .send = wire_send, .receive = wire_receive, .close = wire_close,
+};
+
+static void open_net(struct fixture *f)
+{
+	const struct net_device_config config = {
+		.name = "net0", .mac = { 2, 0, 0, 0, 0, 0x99 },
+	};
+	int size = 1 << 20;
+	int ends[2];
+
+	memset(&f->wire, 0, sizeof(f->wire));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends), 0);
+	setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	f->wire.net = (struct net){
+		.ops = &wire_ops, .fd = ends[0], .offloads = NET_CHECKSUM | NET_TSO4, .mtu = 9000,
+	};
+	f->far = ends[1];
+	bench_init(&f->bench);
+	bench_attach(&f->bench, net_device_new(&config, &f->bench.virtio, &f->wire.net, NULL));
+}
+
+static void close_net(struct fixture *f)
+{
+	bench_free(&f->bench);
+	close(f->far);
+}
+
+static void add(struct fixture *f, unsigned int queue, const struct buffer *buffers,
+		unsigned int count)
+{
+	driver_add(&f->bench.drivers[queue], buffers, count);
+	virtio_device_notify(f->bench.device, queue);
+}
+
+/* From the far end, with a header of which `flags` is set. */
+static void send_frame(struct fixture *f, unsigned int header, size_t length, uint8_t flags)
+{
+	g_autofree uint8_t *frame = g_malloc0(header + length);
+
+	frame[0] = flags;
+	for (size_t i = 0; i < length; i++)
+		frame[header + i] = i * 11 + 5;
+	assert_int_equal(send(f->far, frame, header + length, 0), header + length);
+}
+
+static void assert_frame(const uint8_t *bytes, size_t start, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(bytes[i], (uint8_t)((start + i) * 11 + 5));
+}
+
+/* ---------------------------------------------------------------- from the guest */
+
+static size_t far_receive(struct fixture *f, uint8_t *buffer, size_t size)
+{
+	struct pollfd fd = { .fd = f->far, .events = POLLIN };
+
+	assert_int_equal(poll(&fd, 1, 10000), 1);
+	return recv(f->far, buffer, size, 0);
+}
+
+static void transmits(void **unused)
+{
+	const struct buffer whole[] = { { TX, HEADER, false }, { TX + 0x100, 60, false } };
+	const struct buffer nothing[] = { { TX, HEADER, false } };
+	const struct buffer huge[] = { { TX, 70000, false } };
+	const uint64_t ways[] = { SPLIT, PACKED | EVENT_IDX, SPLIT | EVENT_IDX };
+	uint8_t bytes[100];
+	struct fixture f;
+	uint32_t written;
+	uint16_t id;
+
+	(void)unused;
+	for (size_t way = 0; way < G_N_ELEMENTS(ways); way++) {
+		open_net(&f);
+		bench_start(&f.bench, ways[way], RING_SIZE);
+		assert_int_equal(f.wire.header, HEADER);
+		memset(bench_at(&f.bench, TX + 0x100, 60), 0x77, 60);
+		add(&f, 1, nothing, 1);
+		add(&f, 1, huge, 1);
+		for (int i = 0; i < 50; i++) {
+			*(uint8_t *)bench_at(&f.bench, TX + 0x100, 1) = i;
+			add(&f, 1, whole, 2);
+			assert_int_equal(far_receive(&f, bytes, sizeof(bytes)), HEADER + 60);
+			assert_int_equal(bytes[HEADER], i);
+			assert_int_equal(bytes[HEADER + 59], 0x77);
+			bench_wait(&f.bench, 1, &id, &written);
+			if (i < 2)
+				bench_wait(&f.bench, 1, &id, &written);
+			assert_int_equal(written, 0);
+		}
+		close_net(&f);
+	}
+}
+
+/* ---------------------------------------------------------------- to the guest */
+
+static void receives(void **unused)
+{
+	const struct buffer buffers[] = { { RX, HEADER, true }, { RX + 0x1000, 2000, true } };
+	const struct virtio_net_hdr_v1 *header;
+	struct fixture f;
+	uint32_t written;
+	uint16_t id;
+
+	(void)unused;
+	open_net(&f);
+	bench_start(&f.bench, VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM) |
+			      VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO4), RING_SIZE);
+	assert_int_equal(f.wire.offloads, NET_CHECKSUM | NET_TSO4);
+	header = bench_at(&f.bench, RX, HEADER);
+	send_frame(&f, HEADER, 1000, VIRTIO_NET_HDR_F_DATA_VALID);	/* it waits */
+	add(&f, 0, buffers, 2);
+	bench_wait(&f.bench, 0, &id, &written);
+	assert_int_equal(written, HEADER + 1000);
+	assert_int_equal(header->num_buffers, 1);
+	assert_int_equal(header->flags, VIRTIO_NET_HDR_F_DATA_VALID);
+	assert_frame(bench_at(&f.bench, RX + 0x1000, 1000), 0, 1000);
+	/* Too long for one buffer: lost, and the next one takes its place. */
+	add(&f, 0, buffers, 2);
+	send_frame(&f, HEADER, 2001, 0);
+	send_frame(&f, HEADER, 2000, 0);
+	bench_wait(&f.bench, 0, &id, &written);
+	assert_int_equal(written, HEADER + 2000);
+	bench_reset(&f.bench);
+	/* Who did not negotiate checksums hears nothing of them. */
+	bench_start(&f.bench, 0, RING_SIZE);
+	add(&f, 0, buffers, 2);
+	send_frame(&f, HEADER, 100, VIRTIO_NET_HDR_F_DATA_VALID);
+	bench_wait(&f.bench, 0, &id, &written);
+	assert_int_equal(header->flags, 0);
+	close_net(&f);
+}
+
+/* When the second frame is out, the thread has looked at the other queue since the first. */
+static void let_it_look(struct fixture *f)
+{
+	const struct buffer buffers[] = { { TX, HEADER, false }, { TX + 0x100, 60, false } };
+	uint8_t bytes[100];
+	uint32_t written;
+	uint16_t id;
+
+	for (int i = 0; i < 2; i++) {
+		add(f, 1, buffers, 2);
+		far_receive(f, bytes, sizeof(bytes));
+		bench_wait(&f->bench, 1, &id, &written);
+	}
+}
+
+static void merges(void **unused)
+{
+	struct fixture f;
+	uint32_t written;
+	uint16_t id;
+
+	(void)unused;
+	open_net(&f);
+	bench_start(&f.bench, VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF) | PACKED, RING_SIZE);
+	send_frame(&f, HEADER, 3500, 0);
+	for (unsigned int i = 0; i < 3; i++)
+		add(&f, 0, &(struct buffer){ RX + 0x1000 * i, 1000, true }, 1);
+	let_it_look(&f);
+	assert_false(driver_get(&f.bench.drivers[0], &id, &written));
+	add(&f, 0, &(struct buffer){ RX + 0x3000, 1000, true }, 1);
+	for (unsigned int i = 0; i < 4; i++) {
+		bench_wait(&f.bench, 0, &id, &written);
+		assert_int_equal(written, i < 3 ? 1000 : 512);
+		if (i)
+			assert_frame(bench_at(&f.bench, RX + 0x1000 * i, written),
+				     1000 * i - HEADER, written);
+	}
+	assert_int_equal(((struct virtio_net_hdr_v1 *)bench_at(&f.bench, RX, HEADER))->num_buffers,
+			 4);
+	close_net(&f);
+}
+
+static void goes_away(void **unused)
+{
+	const struct buffer buffers[] = { { TX, HEADER, false }, { TX + 0x100, 60, false } };
+	struct fixture f;
+	uint32_t written;
+	uint16_t id;
+
+	(void)unused;
+	open_net(&f);
+	bench_start(&f.bench, 0, RING_SIZE);
+	shutdown(f.far, SHUT_RDWR);
+	add(&f, 0, &(struct buffer){ RX, 2000, true }, 1);
+	add(&f, 1, buffers, 2);
+	bench_wait(&f.bench, 1, &id, &written);
+	close_net(&f);
+}
+
+static void bad_buffers(void **unused)
+{
+	struct fixture f;
+
+	(void)unused;
+	open_net(&f);
+	bench_start(&f.bench, 0, RING_SIZE);
+	add(&f, 0, &(struct buffer){ RX, 100, false }, 1);
+	send_frame(&f, HEADER, 100, 0);
+	bench_wait_broken(&f.bench);
+	bench_reset(&f.bench);
+	bench_start(&f.bench, 0, RING_SIZE);
+	add(&f, 1, &(struct buffer){ MEMORY_SIZE, 100, false }, 1);
+	bench_wait_broken(&f.bench);
+	bench_reset(&f.bench);
+	close_net(&f);
+}
+
+static void configuration(void **unused)
+{
+	struct fixture f;
+
+	(void)unused;
+	open_net(&f);
+	assert_int_equal(virtio_device_config_read(f.bench.device, 0, 4), 2);
+	assert_int_equal(virtio_device_config_read(f.bench.device, 5, 1), 0x99);
+	assert_int_equal(virtio_device_config_read(f.bench.device, 6, 2), VIRTIO_NET_S_LINK_UP);
+	assert_int_equal(virtio_device_config_read(f.bench.device, 10, 2), 9000);
+	assert_int_equal(virtio_device_config_read(f.bench.device, 11, 8), 9000 >> 8);
+	assert_int_equal(virtio_device_config_read(f.bench.device, 12, 4), 0);
+	assert_true(f.bench.device->offered & VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO4));
+	assert_false(f.bench.device->offered & VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO6));
+	close_net(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(transmits), cmocka_unit_test(receives),
+		cmocka_unit_test(merges), cmocka_unit_test(goes_away),
+		cmocka_unit_test(bad_buffers), cmocka_unit_test(configuration),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

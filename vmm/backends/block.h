@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a disk is kept in, as block devices see it: an array of bytes with requests that
+ * finish in any order.
+ *
+ * Threads: block_size() and the constants any time; the rest belongs to one thread at a
+ * time, which also gets the calls of `done`.
+ *
+ * What is promised about a power cut of the host: a request with `durable`, and everything
+ * that finished before a BLOCK_FLUSH was submitted, is on stable storage when `done` is
+ * called without an error.  Once a flush has failed, data that the host had accepted may
+ * be lost although a later flush would succeed: all later flushes and durable requests
+ * fail as well, until the image is opened again.
+ */
+#ifndef MICA_VMM_BACKENDS_BLOCK_H
+#define MICA_VMM_BACKENDS_BLOCK_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+enum block_op {
+	BLOCK_READ,
+	BLOCK_WRITE,
+	BLOCK_FLUSH,
+	BLOCK_DISCARD,			/* what it reads as afterwards is not said */
+	BLOCK_WRITE_ZEROES,
+};
+
+/* The caller fills in everything above the line, keeps it until `done`, and has checked that
+ * the range is inside the disk and in sectors of 512 bytes. */
+struct block_request {
+	enum block_op op;
+	bool durable;			/* WRITE, WRITE_ZEROES: on stable storage when done */
+	bool may_unmap;			/* WRITE_ZEROES: as a hole, if that is cheaper */
+	uint64_t offset;		/* bytes */
+	uint64_t length;
+	struct iovec *iov;		/* READ, WRITE: of `length` bytes; may be changed */
+	unsigned int iov_count;
+	/* `error`: 0 or -errno.  May be called by block_submit() already. */
+	void (*done)(struct block_request *request, int error);
+
+	/* For backends only. */
+	void *bounce;			/* aligned copy of the data */
+	struct iovec bounce_iov;
+	struct iovec *left;		/* what is still to be transferred */
+	unsigned int left_count;
+	uint64_t left_length;
+};
+
+struct block;
+
+struct block_ops {
+	void (*submit)(struct block *block, struct block_request *request);
+	void (*submitted)(struct block *block);
+	void (*reap)(struct block *block);
+	void (*drain)(struct block *block);
+	void (*close)(struct block *block);
+};
+
+struct block {
+	const struct block_ops *ops;
+	uint64_t size;			/* bytes, a multiple of 512 */
+	bool read_only;
+	int fd;				/* readable when block_reap() has work; -1: never */
+};
+
+/* Starts a request; it may wait for block_submitted() in a batch with others. */
+static inline void block_submit(struct block *block, struct block_request *request)
+{
+	block->ops->submit(block, request);
+}
+
+static inline void block_submitted(struct block *block)
+{
+	block->ops->submitted(block);
+}
+
+/* Calls `done` of what has finished; does not wait. */
+static inline void block_reap(struct block *block)
+{
+	block->ops->reap(block);
+}
+
+/* Waits until everything has finished. */
+static inline void block_drain(struct block *block)
+{
+	block->ops->drain(block);
+}
+
+/* Nothing may be under way.  NULL is fine. */
+static inline void block_close(struct block *block)
+{
+	if (block)
+		block->ops->close(block);
+}
+
+enum block_cache {
+	BLOCK_CACHE_AUTO,		/* NONE where the host's file system can, else HOST */
+	BLOCK_CACHE_NONE,		/* O_DIRECT */
+	BLOCK_CACHE_HOST,		/* the host's page cache */
+};
+
+/* file.c: a file or block device whose bytes are the disk's ("raw").  Locked against other
+ * users while it is open, shared if it is read-only. */
+struct block *block_file_open(const char *path, bool read_only, enum block_cache cache,
+			      GError **error);
+
+#endif

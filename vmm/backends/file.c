@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A disk in a file or on a block device of the host: opening, what both ways of doing I/O
+ * share, and the plain way, which does each request at once.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../error.h"
+#include "file_internal.h"
+
+#define SECTOR		512u
+#define ZEROES		65536u		/* bytes written at once where holes cannot be made */
+
+static struct file *file_of(struct block *block)
+{
+	return (struct file *)((char *)block - offsetof(struct file, block));
+}
+
+/* ---------------------------------------------------------------- transfers */
+
+static bool is_aligned(const struct block_request *request)
+{
+	for (unsigned int i = 0; i < request->iov_count; i++)
+		if ((uintptr_t)request->iov[i].iov_base % FILE_ALIGNMENT ||
+		    request->iov[i].iov_len % FILE_ALIGNMENT)
+			return false;
+	return true;
+}
+
+/* Copies between the request's buffers and its bounce buffer. */
+static void copy_bounce(struct block_request *request, bool to_bounce)
+{
+	uint8_t *at = request->bounce;
+
+	for (unsigned int i = 0; i < request->iov_count; i++) {
+		if (to_bounce)
+			memcpy(at, request->iov[i].iov_base, request->iov[i].iov_len);
+		else
+			memcpy(request->iov[i].iov_base, at, request->iov[i].iov_len);
+		at += request->iov[i].iov_len;
+	}
+}
+
+bool file_prepare(struct file *file, struct block_request *request)
+{
+	request->bounce = NULL;
+	request->left = request->iov;
+	request->left_count = request->iov_count;
+	request->left_length = request->length;
+	if (!file->direct || is_aligned(request))
+		return true;
+	if (posix_memalign(&request->bounce, FILE_ALIGNMENT, request->length))
+		return false;
+	if (request->op == BLOCK_WRITE)
+		copy_bounce(request, true);
+	request->bounce_iov.iov_base = request->bounce;
+	request->bounce_iov.iov_len = request->length;
+	request->left = &request->bounce_iov;
+	request->left_count = 1;
+	return true;
+}
+
+bool file_advance(struct block_request *request, size_t count)
+{
+	size_t part;
+
+	request->left_length -= count;
+	while (count) {
+		part = MIN(count, request->left->iov_len);
+		request->left->iov_base = (uint8_t *)request->left->iov_base + part;
+		request->left->iov_len -= part;
+		count -= part;
+		if (request->left->iov_len)
+			break;
+		request->left++;
+		request->left_count--;
+	}
+	return !request->left_length;
+}
+
+void file_finish(struct file *file, struct block_request *request, int error)
+{
+	bool promised = request->op == BLOCK_FLUSH || request->durable;
+
+	if (error && promised && !file->block.read_only)
+		file->failed = true;
+	if (request->bounce) {
+		if (!error && request->op == BLOCK_READ)
+			copy_bounce(request, false);
+		g_clear_pointer(&request->bounce, free);
+	}
+	request->done(request, error);
+}
+
+bool file_refuses(const struct file *file, const struct block_request *request)
+{
+	return file->failed && (request->op == BLOCK_FLUSH || request->durable);
+}
+
+/* ---------------------------------------------------------------- holes */
+
+int file_fallocate_mode(const struct block_request *request)
+{
+	bool hole = request->op == BLOCK_DISCARD || request->may_unmap;
+
+	return (hole ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE) | FALLOC_FL_KEEP_SIZE;
+}
+
+static int write_zeroes(struct file *file, const struct block_request *request)
+{
+	uint64_t done = 0;
+	void *zeroes;
+	ssize_t count;
+	int error = 0;
+
+	if (posix_memalign(&zeroes, 4096, ZEROES))
+		return -ENOMEM;
+	memset(zeroes, 0, ZEROES);
+	while (done < request->length && !error) {
+		count = pwrite(file->fd, zeroes, MIN(ZEROES, request->length - done),
+			       request->offset + done);
+		if (count > 0)
+			done += count;
+		else if (count == 0 || errno != EINTR)
+			error = count ? -errno : -EIO;
+	}
+	free(zeroes);
+	return error;
+}
+
+static bool cannot(int error)
+{
+	return error == -EOPNOTSUPP || error == -ENOSYS || error == -EINVAL;
+}
+
+/* A host that makes no holes ignores a DISCARD, which is a wish. */
+int file_after_fallocate(struct file *file, struct block_request *request, int error)
+{
+	if (cannot(error))
+		error = request->op == BLOCK_DISCARD ? 0 : write_zeroes(file, request);
+	if (!error && request->durable && fdatasync(file->fd) < 0)
+		error = -errno;
+	return error;
+}
+
+/* ---------------------------------------------------------------- the plain way */
+
+int file_transfer(struct file *file, struct block_request *request)
+{
+	int flags = request->durable ? RWF_DSYNC : 0;
+	off_t offset;
+	ssize_t count;
+
+	while (request->left_length) {
+		offset = request->offset + (request->length - request->left_length);
+		if (request->op == BLOCK_READ)
+			count = preadv2(file->fd, request->left, request->left_count, offset, 0);
+		else
+			count = pwritev2(file->fd, request->left, request->left_count, offset,
+					 flags);
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count <= 0)
+			return count ? -errno : -EIO;
+		file_advance(request, count);
+	}
+	return 0;
+}
+
+static int plain(struct file *file, struct block_request *request)
+{
+	int error = 0;
+
+	switch (request->op) {
+	case BLOCK_READ:
+	case BLOCK_WRITE:
+		return file_prepare(file, request) ? file_transfer(file, request) : -ENOMEM;
+	case BLOCK_FLUSH:
+		return fdatasync(file->fd) < 0 ? -errno : 0;
+	case BLOCK_DISCARD:
+	case BLOCK_WRITE_ZEROES:
+		if (fallocate(file->fd, file_fallocate_mode(request), request->offset,
+			      request->length) < 0)
+			error = -errno;
+		return file_after_fallocate(file, request, error);
+	}
+	g_assert_not_reached();
+}
+
+static void plain_submit(struct block *block, struct block_request *request)
+{
+	struct file *file = file_of(block);
+
+	request->bounce = NULL;
+	file_finish(file, request, file_refuses(file, request) ? -EIO : plain(file, request));
+}
+
+static void plain_nothing(struct block *block)
+{
+	(void)block;
+}
+
+static void plain_close(struct block *block)
+{
+	struct file *file = file_of(block);
+
+	close(file->fd);
+	g_free(file);
+}
+
+static const struct block_ops plain_ops = {
+	.submit = plain_submit,
+	.submitted = plain_nothing,
+	.reap = plain_nothing,
+	.drain = plain_nothing,
+	.close = plain_close,
+};
+
+/* ---------------------------------------------------------------- opening */
+
+static gboolean check_kind(const char *path, int fd, uint64_t *size, GError **error)
+{
+	struct stat stat;
+
+	if (fstat(fd, &stat) < 0)
+		return error_set_errno(error, errno, "disk %s", path);
+	if (S_ISBLK(stat.st_mode)) {
+		if (ioctl(fd, BLKGETSIZE64, size) < 0)
+			return error_set_errno(error, errno, "disk %s: cannot get its size", path);
+	} else if (S_ISREG(stat.st_mode)) {
+		*size = stat.st_size;
+	} else {
+		return error_set(error, "disk %s: is neither a file nor a block device", path);
+	}
+	*size -= *size % SECTOR;
+	if (!*size)
+		return error_set(error, "disk %s: is smaller than a sector; `truncate -s 10G %s` "
+				 "gives it a size", path, path);
+	return TRUE;
+}
+
+static gboolean lock(const char *path, int fd, bool read_only, GError **error)
+{
+	struct flock lock = { .l_type = read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+		return TRUE;
+	if (errno == EAGAIN || errno == EACCES)
+		return error_set(error, "disk %s: is in use by another guest or program%s", path,
+				 read_only ? "" : "; several can share it with `ro` only");
+	return error_set_errno(error, errno, "disk %s: cannot lock it", path);
+}
+
+/* O_DIRECT asks for an alignment that only trying tells everywhere: a sector's read to an
+ * address that is a multiple of FILE_ALIGNMENT and of nothing more. */
+static bool probe_direct(int fd)
+{
+	void *buffer;
+	bool works;
+
+	if (posix_memalign(&buffer, 4096, 4096))
+		return false;
+	works = pread(fd, (uint8_t *)buffer + FILE_ALIGNMENT, FILE_ALIGNMENT, 0) ==
+		(ssize_t)FILE_ALIGNMENT;
+	free(buffer);
+	return works;
+}
+
+static gboolean set_direct(struct file *file, const char *path, enum block_cache cache,
+			   GError **error)
+{
+	int flags = fcntl(file->fd, F_GETFL) & ~O_NONBLOCK;
+
+	fcntl(file->fd, F_SETFL, flags);
+	if (cache == BLOCK_CACHE_HOST)
+		return TRUE;
+	file->direct = fcntl(file->fd, F_SETFL, flags | O_DIRECT) == 0 && probe_direct(file->fd);
+	if (file->direct)
+		return TRUE;
+	fcntl(file->fd, F_SETFL, flags);
+	if (cache == BLOCK_CACHE_AUTO)
+		return TRUE;
+	return error_set(error, "disk %s: its file system has no direct I/O in sectors of %u "
+			 "bytes; use cache=host", path, SECTOR);
+}
+
+static gboolean set_up(struct file *file, const char *path, enum block_cache cache,
+		       GError **error)
+{
+	struct block *block = &file->block;
+
+	if (!check_kind(path, file->fd, &block->size, error) ||
+	    !lock(path, file->fd, block->read_only, error) ||
+	    !set_direct(file, path, cache, error))
+		return FALSE;
+#ifdef MICA_HAVE_LIBURING
+	file_uring_start(file);
+#endif
+	return TRUE;
+}
+
+/* O_NONBLOCK is for opening only: a FIFO would wait for its other end. */
+struct block *block_file_open(const char *path, bool read_only, enum block_cache cache,
+			      GError **error)
+{
+	int flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK;
+	int fd = open(path, flags);
+	struct file *file;
+
+	if (fd < 0) {
+		error_set_errno(error, errno, "disk %s", path);
+		return NULL;
+	}
+	file = g_new0(struct file, 1);
+	file->fd = fd;
+	file->block.ops = &plain_ops;
+	file->block.read_only = read_only;
+	file->block.fd = -1;
+	if (!set_up(file, path, cache, error)) {
+		plain_close(&file->block);
+		return NULL;
+	}
+	return &file->block;
+}

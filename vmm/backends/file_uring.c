@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A disk's I/O through io_uring: many requests at once, one system call for a batch.
+ */
+#include <errno.h>
+#include <liburing.h>
+#include <unistd.h>
+
+#include "file_internal.h"
+
+#define ENTRIES		128u
+/* Room for all that one disk can have under way, so that the kernel never has to say EBUSY. */
+#define COMPLETIONS	2048u
+
+static struct file *file_of(struct block *block)
+{
+	return (struct file *)((char *)block - offsetof(struct file, block));
+}
+
+/* A full queue is submitted to make room. */
+static struct io_uring_sqe *get_sqe(struct file *file)
+{
+	struct io_uring_sqe *sqe;
+
+	while (!(sqe = io_uring_get_sqe(file->ring)))
+		io_uring_submit(file->ring);
+	return sqe;
+}
+
+static void queue_transfer(struct file *file, struct block_request *request)
+{
+	struct io_uring_sqe *sqe = get_sqe(file);
+	uint64_t offset = request->offset + (request->length - request->left_length);
+
+	if (request->op == BLOCK_READ)
+		io_uring_prep_readv(sqe, file->fd, request->left, request->left_count, offset);
+	else
+		io_uring_prep_writev2(sqe, file->fd, request->left, request->left_count, offset,
+				      request->durable ? RWF_DSYNC : 0);
+	io_uring_sqe_set_data(sqe, request);
+}
+
+static void queue_flush(struct file *file, struct block_request *request)
+{
+	struct io_uring_sqe *sqe = get_sqe(file);
+
+	io_uring_prep_fsync(sqe, file->fd, IORING_FSYNC_DATASYNC);
+	io_uring_sqe_set_data(sqe, request);
+}
+
+static void queue_fallocate(struct file *file, struct block_request *request)
+{
+	struct io_uring_sqe *sqe = get_sqe(file);
+
+	io_uring_prep_fallocate(sqe, file->fd, file_fallocate_mode(request), request->offset,
+				request->length);
+	io_uring_sqe_set_data(sqe, request);
+}
+
+static void queue(struct file *file, struct block_request *request)
+{
+	switch (request->op) {
+	case BLOCK_READ:
+	case BLOCK_WRITE:
+		queue_transfer(file, request);
+		break;
+	case BLOCK_FLUSH:
+		queue_flush(file, request);
+		break;
+	case BLOCK_DISCARD:
+	case BLOCK_WRITE_ZEROES:
+		queue_fallocate(file, request);
+		break;
+	}
+}
+
+static bool is_transfer(const struct block_request *request)
+{
+	return request->op == BLOCK_READ || request->op == BLOCK_WRITE;
+}
+
+static void uring_submit(struct block *block, struct block_request *request)
+{
+	struct file *file = file_of(block);
+
+	request->bounce = NULL;
+	if (file_refuses(file, request)) {
+		file_finish(file, request, -EIO);
+	} else if (is_transfer(request) && !file_prepare(file, request)) {
+		file_finish(file, request, -ENOMEM);
+	} else {
+		file->under_way++;
+		queue(file, request);
+	}
+}
+
+/* An error is met again, and handled, when the next batch is submitted or waited for. */
+static void uring_submitted(struct block *block)
+{
+	io_uring_submit(file_of(block)->ring);
+}
+
+/* Returns 1 if the request is not at its end yet, else 0 or -errno. */
+static int judge(struct file *file, struct block_request *request, int result)
+{
+	if (result == -EINTR)
+		return 1;
+	if (!is_transfer(request))
+		return request->op == BLOCK_FLUSH ? result :
+						    file_after_fallocate(file, request, result);
+	if (result == -EAGAIN)		/* not without waiting: then by waiting */
+		return file_transfer(file, request);
+	if (result <= 0)
+		return result ? result : -EIO;
+	return !file_advance(request, result);
+}
+
+static void complete(struct file *file, struct block_request *request, int result)
+{
+	int error = judge(file, request, result);
+
+	if (error > 0) {
+		queue(file, request);
+		return;
+	}
+	file->under_way--;
+	file_finish(file, request, error);
+}
+
+static void uring_reap(struct block *block)
+{
+	struct file *file = file_of(block);
+	struct block_request *request;
+	struct io_uring_cqe *cqe;
+	int result;
+
+	while (io_uring_peek_cqe(file->ring, &cqe) == 0) {
+		request = io_uring_cqe_get_data(cqe);
+		result = cqe->res;
+		io_uring_cqe_seen(file->ring, cqe);
+		complete(file, request, result);
+	}
+	if (io_uring_sq_ready(file->ring))
+		io_uring_submit(file->ring);
+}
+
+static void uring_drain(struct block *block)
+{
+	struct file *file = file_of(block);
+
+	while (file->under_way) {
+		io_uring_submit_and_wait(file->ring, 1);
+		uring_reap(block);
+	}
+}
+
+static void uring_close(struct block *block)
+{
+	struct file *file = file_of(block);
+
+	io_uring_queue_exit(file->ring);
+	g_free(file->ring);
+	close(file->fd);
+	g_free(file);
+}
+
+static const struct block_ops uring_ops = {
+	.submit = uring_submit,
+	.submitted = uring_submitted,
+	.reap = uring_reap,
+	.drain = uring_drain,
+	.close = uring_close,
+};
+
+void file_uring_start(struct file *file)
+{
+	struct io_uring_params params = {
+		.flags = IORING_SETUP_CQSIZE, .cq_entries = COMPLETIONS,
+	};
+
+	file->ring = g_new0(struct io_uring, 1);
+	if (io_uring_queue_init_params(ENTRIES, file->ring, &params) < 0) {
+		g_clear_pointer(&file->ring, g_free);
+		return;
+	}
+	file->block.ops = &uring_ops;
+	file->block.fd = file->ring->ring_fd;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MICA_VMM_CLI_NET_OPTION_H
+#define MICA_VMM_CLI_NET_OPTION_H
+
+#include <glib.h>
+
+#include "../machine_virtio.h"
+
+/* tap=NAME[,mac=XX:XX:XX:XX:XX:XX].  The strings belong to `net`: net_option_clear(), also
+ * after an error. */
+gboolean net_option_parse(struct machine_net *net, const char *value, GError **error);
+void net_option_clear(gpointer net);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A network card.
+ *
+ * Source: VIRTIO 1.2, "Network Device".
+ */
+#ifndef MICA_VMM_DEVICES_NET_DEVICE_H
+#define MICA_VMM_DEVICES_NET_DEVICE_H
+
+#include "../../backends/net.h"
+#include "../../virtio/device.h"
+
+#define NET_MAC_SIZE	6u
+
+struct net_device_config {
+	const char *name;		/* must outlive the device */
+	uint8_t mac[NET_MAC_SIZE];
+};
+
+/* Takes over `net`, also if this fails.  `memory` must outlive the device. */
+struct virtio_device *net_device_new(const struct net_device_config *config,
+				     const struct virtio_memory *memory, struct net *net,
+				     GError **error);
+
+#endif

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Frames from the host to the guest ("Processing of Incoming Packets").
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+
+/* Buffers for one frame.  A guest that merges buffers of 1500 bytes needs 45 for the
+ * longest; one that gives tiny ones loses long frames. */
+#define CHAINS_MAX	64u
+
+struct buffers {
+	struct virtqueue_chain *chains[CHAINS_MAX];
+	unsigned int count;
+	size_t room;
+};
+
+static void put_back(struct virtqueue *queue, struct buffers *buffers)
+{
+	while (buffers->count)
+		virtqueue_unpop(queue, buffers->chains[--buffers->count]);
+}
+
+/* Takes buffers until `length` bytes fit.  False: there are not enough now. */
+static bool take_buffers(struct net_device *device, struct buffers *buffers, size_t length)
+{
+	unsigned int most = device->mergeable ? CHAINS_MAX : 1;
+	struct virtqueue *queue = &device->virtio.queues[RECEIVE];
+	struct virtqueue_chain *chain;
+
+	buffers->count = 0;
+	buffers->room = 0;
+	while (buffers->room < length && buffers->count < most) {
+		chain = virtqueue_pop(queue);
+		if (!chain) {
+			put_back(queue, buffers);
+			return false;
+		}
+		buffers->chains[buffers->count++] = chain;
+		buffers->room += chain->writable_length;
+	}
+	return true;
+}
+
+static void fill(struct net_device *device, struct buffers *buffers, size_t length)
+{
+	struct virtqueue *queue = &device->virtio.queues[RECEIVE];
+	uint16_t count = buffers->count;
+	struct virtqueue_chain *chain;
+	size_t done = 0, part;
+
+	/* The host may say that it has checked a checksum; not all drivers want to know. */
+	if (!virtio_device_has(&device->virtio, VIRTIO_NET_F_GUEST_CSUM))
+		device->frame[offsetof(struct virtio_net_hdr_v1, flags)] = 0;
+	if (device->header == sizeof(struct virtio_net_hdr_v1))
+		memcpy(device->frame + offsetof(struct virtio_net_hdr_v1, num_buffers), &count,
+		       sizeof(count));
+	for (unsigned int i = 0; i < buffers->count; i++) {
+		chain = buffers->chains[i];
+		part = MIN(length - done, chain->writable_length);
+		virtqueue_chain_write(chain, 0, device->frame + done, part);
+		chain->touched = part;
+		virtqueue_push(queue, chain, part);
+		done += part;
+	}
+}
+
+/* A frame that does not fit into what one frame may have is lost. */
+static bool deliver(struct net_device *device)
+{
+	struct virtqueue *queue = &device->virtio.queues[RECEIVE];
+	struct buffers buffers;
+
+	if (!take_buffers(device, &buffers, device->held))
+		return false;
+	if (buffers.room >= device->held) {
+		fill(device, &buffers, device->held);
+	} else if (!buffers.room) {
+		put_back(queue, &buffers);
+		virtqueue_break(queue, "receive buffers without room");
+		return false;
+	} else {
+		put_back(queue, &buffers);
+	}
+	device->held = 0;
+	return true;
+}
+
+static bool next_frame(struct net_device *device)
+{
+	ssize_t count;
+
+	if (device->held)
+		return true;
+	if (device->gone)
+		return false;
+	count = net_receive(device->net, device->frame, sizeof(device->frame));
+	if (count == -EAGAIN)
+		return false;
+	if (count <= (ssize_t)device->header) {
+		device->gone = count <= 0;	/* a header alone is no frame */
+		return false;
+	}
+	device->held = count;
+	return true;
+}
+
+/* Without a buffer the host's frames wait where they are, and are lost there. */
+static bool wait_for_buffers(struct net_device *device)
+{
+	bool more = virtqueue_enable_notify(&device->virtio.queues[RECEIVE]);
+
+	iothread_watch_on(device->thread, device->watch, more);
+	return more;
+}
+
+bool net_receive_frames(struct net_device *device)
+{
+	unsigned int done;
+
+	virtqueue_disable_notify(&device->virtio.queues[RECEIVE]);
+	for (done = 0; done < BATCH && next_frame(device); done++)
+		if (!deliver(device))
+			break;
+	virtio_device_commit(&device->virtio, RECEIVE);
+	if (device->held)
+		return wait_for_buffers(device);
+	iothread_watch_on(device->thread, device->watch, !device->gone);
+	return done == BATCH;
+}

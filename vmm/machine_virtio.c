@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "machine_virtio.h"
+
+#include <string.h>
+
+#include "devices/block/device.h"
+#include "devices/net/device.h"
+#include "devices/rng/device.h"
+#include "error.h"
+#include "machine.h"
+#include "pci/host.h"
+#include "virtio/pci_transport.h"
+
+/* Queues of a disk: one for each vCPU, as far as there is a use for them. */
+#define DISK_QUEUES_MAX	4u
+
+struct machine_function {
+	struct virtio_pci *pci;
+	char *name;
+	bool attached;
+};
+
+struct machine_virtio {
+	struct virtio_memory memory;
+	GPtrArray *functions;		/* of struct machine_function */
+};
+
+static struct machine_function *new_function(struct machine *machine, const char *kind,
+					     unsigned int number)
+{
+	struct machine_function *function = g_new0(struct machine_function, 1);
+
+	function->name = g_strdup_printf("%s%u", kind, number);
+	g_ptr_array_add(machine->virtio->functions, function);
+	return function;
+}
+
+static gboolean attach(struct machine *machine, struct machine_function *function,
+		       struct virtio_device *device, GError **error)
+{
+	if (!device)
+		return FALSE;
+	function->pci = virtio_pci_new(device, &machine->loop, &machine->lock, error);
+	if (!function->pci)
+		return FALSE;
+	function->attached = pci_host_attach(machine->pci, virtio_pci_function(function->pci),
+					     error);
+	return function->attached;
+}
+
+static gboolean add_disk(struct machine *machine, const struct machine_disk *disk,
+			 unsigned int number, GError **error)
+{
+	struct machine_function *function = new_function(machine, "disk", number);
+	const struct block_device_config config = {
+		.name = function->name,
+		.serial = disk->serial,
+		.queues = MIN(machine->config->cpus, DISK_QUEUES_MAX),
+	};
+	struct block *block;
+
+	block = block_file_open(disk->path, disk->read_only, disk->cache, error);
+	return block && attach(machine, function,
+			       block_device_new(&config, &machine->virtio->memory, block, error),
+			       error);
+}
+
+/* A locally administered address ("I/G and U/L address bits" of IEEE 802). */
+static void choose_mac(uint8_t *mac)
+{
+	for (unsigned int i = 0; i < NET_MAC_SIZE; i++)
+		mac[i] = g_random_int();
+	mac[0] = (mac[0] & ~1u) | 2;
+}
+
+static gboolean add_net(struct machine *machine, const struct machine_net *net,
+			unsigned int number, GError **error)
+{
+	struct machine_function *function = new_function(machine, "net", number);
+	struct net_device_config config = { .name = function->name };
+	struct net *tap = net_tap_open(net->tap, error);
+
+	if (!tap)
+		return FALSE;
+	if (net->mac_given)
+		memcpy(config.mac, net->mac, NET_MAC_SIZE);
+	else
+		choose_mac(config.mac);
+	return attach(machine, function,
+		      net_device_new(&config, &machine->virtio->memory, tap, error), error);
+}
+
+static gboolean add_rng(struct machine *machine, GError **error)
+{
+	struct machine_function *function = new_function(machine, "rng", 0);
+
+	return attach(machine, function,
+		      rng_new(function->name, &machine->virtio->memory, &machine->loop,
+			      &machine->lock, error), error);
+}
+
+gboolean machine_add_virtio(struct machine *machine, GError **error)
+{
+	const GArray *disks = machine->config->disks;
+	const GArray *nets = machine->config->nets;
+
+	machine->virtio = g_new0(struct machine_virtio, 1);
+	machine->virtio->memory.ram = machine->memory;
+	machine->virtio->functions = g_ptr_array_new();
+	for (guint i = 0; disks && i < disks->len; i++)
+		if (!add_disk(machine, &g_array_index(disks, struct machine_disk, i), i, error))
+			return FALSE;
+	for (guint i = 0; nets && i < nets->len; i++)
+		if (!add_net(machine, &g_array_index(nets, struct machine_net, i), i, error))
+			return FALSE;
+	return !machine->config->rng || add_rng(machine, error);
+}
+
+static void free_function(struct machine *machine, struct machine_function *function)
+{
+	if (function->attached)
+		pci_host_detach(machine->pci, virtio_pci_function(function->pci));
+	virtio_pci_free(function->pci);
+	g_free(function->name);
+	g_free(function);
+}
+
+void machine_free_virtio(struct machine *machine)
+{
+	struct machine_virtio *virtio = g_steal_pointer(&machine->virtio);
+
+	if (!virtio)
+		return;
+	for (guint i = 0; i < virtio->functions->len; i++)
+		free_function(machine, g_ptr_array_index(virtio->functions, i));
+	g_ptr_array_unref(virtio->functions);
+	g_free(virtio);
+}

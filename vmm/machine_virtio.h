@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The guest's virtio devices: what the user asked for, made and put on the PCI bus.
+ */
+#ifndef MICA_VMM_MACHINE_VIRTIO_H
+#define MICA_VMM_MACHINE_VIRTIO_H
+
+#include <glib.h>
+#include <stdint.h>
+
+#include "backends/block.h"
+
+#define MACHINE_DISKS_MAX	16u
+#define MACHINE_NETS_MAX	8u
+
+struct machine;
+
+struct machine_disk {
+	char *path;
+	char *serial;			/* NULL: none */
+	gboolean read_only;
+	enum block_cache cache;
+};
+
+struct machine_net {
+	char *tap;			/* the host's interface */
+	uint8_t mac[6];
+	gboolean mac_given;		/* else one is made up */
+};
+
+/* Makes the devices of machine->config and attaches them, before pci_host_assign(). */
+gboolean machine_add_virtio(struct machine *machine, GError **error);
+/* Before the PCI host.  Valid on what is half made. */
+void machine_free_virtio(struct machine *machine);
+
+#endif

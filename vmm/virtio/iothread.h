@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A thread for the I/O of one device.  It exists from the start, so that nothing is needed
+ * from the host once guests run, and is paused until the device is activated: while it is
+ * paused whoever paused it owns what it works on.
+ */
+#ifndef MICA_VMM_VIRTIO_IOTHREAD_H
+#define MICA_VMM_VIRTIO_IOTHREAD_H
+
+#include <glib.h>
+#include <stdbool.h>
+
+#define IOTHREAD_WATCHES	4u
+
+struct iothread;
+
+/* `work` is called in the thread after a kick, after a resume, and whenever a watched
+ * descriptor can be read.  It must not take the machine's lock, and should return soon
+ * when iothread_pausing() says so. */
+struct iothread *iothread_new(const char *name, void (*work)(void *opaque), void *opaque,
+			      GError **error);
+/* Must be paused.  NULL is fine. */
+void iothread_free(struct iothread *thread);
+
+/* The two alternate; a new thread is paused. */
+void iothread_resume(struct iothread *thread);
+/* Returns when `work` has returned and will not be called before iothread_resume(). */
+void iothread_pause(struct iothread *thread);
+bool iothread_pausing(const struct iothread *thread);
+
+/* The eventfd that kicks it: any thread may write it, or have the kernel do that. */
+int iothread_kick_fd(const struct iothread *thread);
+void iothread_kick(struct iothread *thread);
+
+/* While paused: one more descriptor to watch.  Returns its number for iothread_watch_on(),
+ * which is for the thread itself, or for who paused it; a new watch is on. */
+unsigned int iothread_watch(struct iothread *thread, int fd);
+void iothread_watch_on(struct iothread *thread, unsigned int watch, bool on);
+
+#endif

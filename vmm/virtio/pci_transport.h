@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A virtio device as a PCI function: virtio 1.2, and the legacy interface for the kinds
+ * that had one.
+ *
+ * Source: VIRTIO 1.2, "Virtio Over PCI Bus".
+ *
+ * BAR 0 is I/O: the legacy registers, and behind them a port for each queue for the
+ * notifications of modern drivers, so that no notification needs to be decoded.  BAR 1 is
+ * memory: the structures that the vendor capabilities name, and MSI-X.
+ */
+#ifndef MICA_VMM_VIRTIO_PCI_TRANSPORT_H
+#define MICA_VMM_VIRTIO_PCI_TRANSPORT_H
+
+#include <pthread.h>
+
+#include "../pci/pci.h"
+#include "device.h"
+
+struct uv_loop_s;
+struct virtio_pci;
+
+/*
+ * Takes the device over: it is freed with the transport, also if this fails.  `lock` is the
+ * machine's.  Called by the thread of `loop`, with the lock held.
+ */
+struct virtio_pci *virtio_pci_new(struct virtio_device *device, struct uv_loop_s *loop,
+				  pthread_mutex_t *lock, GError **error);
+/* For pci_host_attach(). */
+struct pci_device *virtio_pci_function(struct virtio_pci *pci);
+/* The function must be detached.  NULL is fine.  The loop must run once more to close what
+ * is left.  By the thread of the loop, with the lock held. */
+void virtio_pci_free(struct virtio_pci *pci);
+
+#endif
