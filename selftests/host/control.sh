@@ -37,7 +37,8 @@ ask()
 	soon has_answered "$3"
 	kill $asker 2>/dev/null
 	wait $asker 2>/dev/null
-	cat /tmp/answer
+	sed -n "1,5p" /tmp/answer
+	echo
 	grep -q "$3" /tmp/answer
 }
 
@@ -112,7 +113,7 @@ slow_reader()
 	mkfifo /tmp/unread
 	mica console --backlog 0 flood </dev/null >/tmp/unread 2>/tmp/slow &
 	exec 4</tmp/unread
-	ask flood f flood || return 1
+	ask flood f flood >/dev/null || return 1
 	before=$(entries flood)
 	soon flood_entries_above $((before + 1000)) || return 1
 	mica kill flood
@@ -260,7 +261,9 @@ none_left()
 	! pidof mica
 }
 
+# What guests in the background have to say goes to the system's log, which comes last.
 export PATH="$PATH:/selftests"
+syslogd -O /tmp/messages
 case_is "control: guests start in the background" starts
 case_is "control: a name is taken" says 4 "a guest named 'one' runs already (process" start one
 case_is "control: what cannot start says so" says 4 "/nowhere" \
@@ -286,4 +289,5 @@ case_is "control: what dead guests leave" cleans_up
 case_is "control: names" names_itself
 case_is "control: folders of users" other_folder
 case_is "control: no guest is left" none_left
+sed -n '/ mica\[/s/^/# /p' /tmp/messages
 cases_end

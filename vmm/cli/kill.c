@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <errno.h>
-#include <signal.h>
-
 #include "../exit_status.h"
 #include "../message.h"
 #include "cli.h"
@@ -13,38 +10,25 @@ static const struct guest_verb verb = {
 		 "does not answer is killed.\n",
 };
 
-/* The connection is open, so the process that listens is still the one that it was. */
-static int kill_process(struct control_client *client)
+static gint64 deadline(void)
 {
-	pid_t pid = control_client_pid(client);
-	int status = EXIT_STATUS_OK;
-
-	if (kill(pid, SIGKILL) < 0 && errno != ESRCH) {
-		message("cannot kill process %d: %s", pid, g_strerror(errno));
-		status = EXIT_STATUS_ERROR;
-	}
-	return status;
+	return g_get_monotonic_time() + CLIENT_SECONDS * G_USEC_PER_SEC;
 }
 
-/* Returns when the guest's process is gone or has had the time for it. */
+/* TRUE if its process is gone.  What it answers does not matter: it may be ending already. */
 static gboolean ask(const char *path)
 {
 	struct control_client *client = control_client_open(path, NULL);
-	gint64 deadline = g_get_monotonic_time() + CLIENT_SECONDS * G_USEC_PER_SEC;
-	enum control_wait waited = CONTROL_WAIT_EVENT;
+	gboolean gone = FALSE;
 	JsonObject *result;
 
 	if (!client)
 		return FALSE;
 	result = control_client_call(client, "kill", NULL, NULL);
 	g_clear_pointer(&result, json_object_unref);
-	while (waited == CONTROL_WAIT_EVENT) {
-		g_autoptr(JsonObject) event = NULL;
-
-		waited = control_client_wait(client, deadline, &event);
-	}
+	gone = control_client_wait_exit(client, deadline());
 	control_client_free(client);
-	return waited == CONTROL_WAIT_CLOSED;
+	return gone;
 }
 
 static int kill_guest(const struct guest_words *words)
@@ -52,15 +36,14 @@ static int kill_guest(const struct guest_words *words)
 	g_autoptr(GError) error = NULL;
 	g_autofree char *path = guest_words_path(words, &error);
 	struct control_client *client = path ? control_client_connect(path, &error) : NULL;
-	int status;
 
-	if (!client) {
-		message("%s", error->message);
-		return EXIT_STATUS_ERROR;
-	}
-	status = ask(path) ? EXIT_STATUS_OK : kill_process(client);
+	if (client && !ask(path) && control_client_kill(client, &error))
+		control_client_wait_exit(client, deadline());
 	control_client_free(client);
-	return status;
+	if (!error)
+		return EXIT_STATUS_OK;
+	message("%s", error->message);
+	return EXIT_STATUS_ERROR;
 }
 
 int cli_kill(int argc, char **argv)

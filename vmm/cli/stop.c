@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <stdio.h>
-
 #include "../exit_status.h"
 #include "../message.h"
 #include "cli.h"
@@ -44,7 +42,10 @@ static int wait_for_end(struct control_client *client, unsigned int seconds)
 			if (g_strcmp0(json_object_get_string_member_with_default(event, "event", ""),
 				      "ended"))
 				continue;
-			return ended_badly(client, event) ? EXIT_STATUS_ERROR : EXIT_STATUS_OK;
+			if (ended_badly(client, event))
+				return EXIT_STATUS_ERROR;
+			control_client_wait_exit(client, deadline);
+			return EXIT_STATUS_OK;
 		case CONTROL_WAIT_TIMEOUT:
 			message("%s has not powered off in %u seconds: `mica stop` presses again, "
 				"`mica kill` ends it", control_client_name(client), seconds);

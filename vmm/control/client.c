@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,6 +21,7 @@
 struct control_client {
 	int fd;
 	pid_t pid;
+	int pidfd;			/* -1: the process cannot be watched */
 	char *name;
 	gint64 id;
 	GString *input;
@@ -32,9 +35,9 @@ static gint64 client_deadline(void)
 }
 
 /* False at `deadline`. */
-static bool client_poll(const struct control_client *client, gint64 deadline)
+static bool client_poll(int fd, gint64 deadline)
 {
-	struct pollfd poll_fd = { .fd = client->fd, .events = POLLIN };
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
 	gint64 left;
 	int wait, status;
 
@@ -53,7 +56,7 @@ static enum line_status client_fill(struct control_client *client, gint64 deadli
 
 	if (client->input->len > ANSWER_MAX)
 		return LINE_BAD;
-	if (!client_poll(client, deadline))
+	if (!client_poll(client->fd, deadline))
 		return LINE_TIMEOUT;
 	count = recv(client->fd, bytes, sizeof(bytes), 0);
 	if (count < 0 && errno == EINTR)
@@ -153,6 +156,7 @@ struct control_client *control_client_connect(const char *path, GError **error)
 	client = g_new0(struct control_client, 1);
 	client->fd = fd;
 	client->pid = client_peer(fd);
+	client->pidfd = pidfd_open(client->pid, 0);
 	client->input = g_string_new(NULL);
 	return client;
 }
@@ -173,6 +177,8 @@ void control_client_free(struct control_client *client)
 	if (!client)
 		return;
 	close(client->fd);
+	if (client->pidfd >= 0)
+		close(client->pidfd);
 	g_string_free(client->input, TRUE);
 	g_free(client->name);
 	g_free(client);
@@ -186,6 +192,20 @@ const char *control_client_name(const struct control_client *client)
 pid_t control_client_pid(const struct control_client *client)
 {
 	return client->pid;
+}
+
+gboolean control_client_kill(struct control_client *client, GError **error)
+{
+	if (client->pidfd < 0)
+		return error_set(error, "cannot see the guest's process from here");
+	if (pidfd_send_signal(client->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
+		return error_set_errno(error, errno, "cannot kill process %d", client->pid);
+	return TRUE;
+}
+
+gboolean control_client_wait_exit(struct control_client *client, gint64 deadline)
+{
+	return client->pidfd < 0 || client_poll(client->pidfd, deadline);
 }
 
 /* ---------------------------------------------------------------- calls */

@@ -26,6 +26,11 @@ void control_client_free(struct control_client *client);
 const char *control_client_name(const struct control_client *client);
 /* The process at the other end, as the kernel knows it. */
 pid_t control_client_pid(const struct control_client *client);
+/* Sends it SIGKILL: it, and no later process of the same number. */
+gboolean control_client_kill(struct control_client *client, GError **error);
+/* Waits for its end, until g_get_monotonic_time() is `deadline`.  TRUE if it has come, or if the
+ * process cannot be watched (it is in another PID namespace). */
+gboolean control_client_wait_exit(struct control_client *client, gint64 deadline);
 
 /* `arguments` are taken; NULL: none.  The result, which the caller unrefs; events that come
  * first are passed over.  An error is what the guest says, or that it does not. */

@@ -174,10 +174,12 @@ static gboolean remove_stale(const struct sockaddr_un *address, const char *name
 		return error_set(error, "a guest named '%s' runs already (process %d): --name "
 				 "gives this one another name", name, peer.pid);
 	}
+	if (errno == ENOENT)
+		return TRUE;		/* that guest has just ended */
 	if (errno != ECONNREFUSED)
 		return error_set_errno(error, errno, "the name '%s' is taken: '%s'", name,
 				       address->sun_path);
-	if (unlink(address->sun_path) < 0)
+	if (unlink(address->sun_path) < 0 && errno != ENOENT)
 		return error_set_errno(error, errno, "cannot remove what a guest left at '%s'",
 				       address->sun_path);
 	return TRUE;
