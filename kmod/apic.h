@@ -194,5 +194,8 @@ void mica_timer_deliver(struct mica_vcpu *vcpu);
 /* Own.  The guest's TSC was set (vcpu->tsc_offset is new): IA32_TSC_DEADLINE means a new
  * moment, a running count goes on from where it is. */
 void mica_timer_tsc_changed(struct mica_vcpu *vcpu);
+/* Own.  The guest's TSC was moved and all of the guest's time with it: a running count is as far
+ * from its end as it was at that TSC. */
+void mica_timer_time_moved(struct mica_vcpu *vcpu);
 
 #endif

@@ -255,6 +255,14 @@ static long vcpu_get_stats(struct call *call)
 	return 0;
 }
 
+static long vcpu_move_tsc(struct call *call)
+{
+	const struct mica_move_tsc *args = call->arg;
+
+	mica_vcpu_move_tsc(call->vcpu, args->delta);
+	return 0;
+}
+
 static const struct ioctl_row vcpu_ioctls[] = {
 	{ MICA_VCPU_RUN,	 NEEDS_VCPU,				 vcpu_run },
 	{ MICA_VCPU_GET_STATE,	 NEEDS_VCPU | NEEDS_LOADED,		 vcpu_get_state },
@@ -267,6 +275,7 @@ static const struct ioctl_row vcpu_ioctls[] = {
 	{ MICA_VCPU_SET_CPUID,	 NEEDS_VCPU | NEEDS_LOADED | NEEDS_FRESH, vcpu_set_cpuid },
 	{ MICA_VCPU_SET_PIN,	 0,					 vcpu_set_pin },
 	{ MICA_VCPU_GET_STATS,	 0,					 vcpu_get_stats },
+	{ MICA_VCPU_MOVE_TSC,	 NEEDS_VCPU | NEEDS_LOADED,		 vcpu_move_tsc },
 };
 
 static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

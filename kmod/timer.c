@@ -225,6 +225,11 @@ void mica_timer_tsc_changed(struct mica_vcpu *vcpu)
 	settle_and_arm(timer, mica_vcpu_tsc(vcpu));
 }
 
+void mica_timer_time_moved(struct mica_vcpu *vcpu)
+{
+	settle_and_arm(&vcpu->apic.timer, mica_vcpu_tsc(vcpu));
+}
+
 /* ------------------------------------------------------------ registers */
 
 /* SDM "Divide Configuration Register": bits 3, 1 and 0; 7 divides by 1. */

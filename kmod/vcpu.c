@@ -172,6 +172,13 @@ static int vcpu_reset(struct mica_vcpu *vcpu)
 	return 0;
 }
 
+void mica_vcpu_move_tsc(struct mica_vcpu *vcpu, u64 delta)
+{
+	vcpu->tsc_offset += delta;
+	mica_backend->tsc_offset_changed(vcpu);
+	mica_timer_time_moved(vcpu);
+}
+
 static int vcpu_build(struct mica_vcpu *vcpu)
 {
 	int error;

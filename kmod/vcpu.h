@@ -186,6 +186,9 @@ static inline u64 mica_vcpu_tsc(struct mica_vcpu *vcpu)
 	return rdtsc() + vcpu->tsc_offset;
 }
 
+/* [L] All of the guest's time moves, seen by its TSC (modulo 2^64): mica_timer_time_moved(). */
+void mica_vcpu_move_tsc(struct mica_vcpu *vcpu, u64 delta);
+
 /* event.c: exceptions that the kernel raises in the guest; [L]. */
 void mica_queue_exception(struct mica_vcpu *vcpu, u8 vector);
 void mica_queue_exception_error(struct mica_vcpu *vcpu, u8 vector, u32 error);

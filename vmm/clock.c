@@ -35,6 +35,8 @@ struct clock {
 	int fd;
 	pthread_mutex_t *lock;
 	uint64_t base;			/* CLOCK_MONOTONIC when clock_now() was 0 */
+	bool paused;
+	uint64_t paused_at;		/* what clock_now() says then */
 	uint64_t armed;			/* what the timerfd waits for; UINT64_MAX: nothing */
 	struct timer_list pending;	/* in the order of their deadlines */
 	struct timer_list due;		/* being called by the main loop */
@@ -50,7 +52,7 @@ static uint64_t monotonic_ns(void)
 
 uint64_t clock_now(struct clock *clock)
 {
-	return monotonic_ns() - clock->base;
+	return clock->paused ? clock->paused_at : monotonic_ns() - clock->base;
 }
 
 void clock_wall(struct clock *clock, int64_t *seconds, uint32_t *microseconds)
@@ -101,10 +103,17 @@ static void clock_call_due(struct clock *clock)
 	}
 }
 
+static void clock_arm_first(struct clock *clock)
+{
+	struct clock_timer *first = LIST_FIRST(&clock->pending);
+
+	if (first && first->deadline < clock->armed)
+		clock_arm(clock, first->deadline);
+}
+
 static void clock_wake(uv_poll_t *handle, int status, int events)
 {
 	struct clock *clock = handle->data;
-	struct clock_timer *first;
 	uint64_t expirations;
 
 	(void)status;
@@ -114,11 +123,26 @@ static void clock_wake(uv_poll_t *handle, int status, int events)
 		return;
 	pthread_mutex_lock(clock->lock);
 	clock->armed = UINT64_MAX;
-	clock_call_due(clock);
-	first = LIST_FIRST(&clock->pending);
-	if (first && first->deadline < clock->armed)
-		clock_arm(clock, first->deadline);
+	if (!clock->paused) {
+		clock_call_due(clock);
+		clock_arm_first(clock);
+	}
 	pthread_mutex_unlock(clock->lock);
+}
+
+void clock_pause(struct clock *clock)
+{
+	clock->paused_at = clock_now(clock);
+	clock->paused = true;
+}
+
+/* What the timerfd waits for is too early now, or has come and was passed over. */
+void clock_resume(struct clock *clock)
+{
+	clock->base = monotonic_ns() - clock->paused_at;
+	clock->paused = false;
+	clock->armed = UINT64_MAX;
+	clock_arm_first(clock);
 }
 
 struct clock *clock_new(struct uv_loop_s *loop, pthread_mutex_t *lock, GError **error)

@@ -28,6 +28,10 @@ void clock_free(struct clock *clock);
  * while the machine is paused. */
 uint64_t clock_now(struct clock *clock);
 
+/* Lets clock_now() stand still and calls no timer; and lets both go on. */
+void clock_pause(struct clock *clock);
+void clock_resume(struct clock *clock);
+
 /* Seconds since the epoch and microseconds, for the RTC. */
 void clock_wall(struct clock *clock, int64_t *seconds, uint32_t *microseconds);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -43,6 +44,7 @@ struct console {
 	int epoll_fd;
 	int input_fd;
 	int output_fd;		/* -1: not ours to close */
+	int link_fd;		/* what console_take_link() gives; -1: nothing */
 	enum console_input input;
 	const struct console_guest *guest;
 	struct console_output *output;
@@ -246,6 +248,19 @@ static gboolean console_open_pty(struct console *console, GError **error)
 	return TRUE;
 }
 
+static gboolean console_open_socket(struct console *console, GError **error)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
+		return error_set_errno(error, errno, "cannot make the console's socket");
+	console->input_fd = ends[0];
+	console->output_fd = ends[0];
+	console->link_fd = ends[1];
+	console->input = INPUT_STREAM;
+	return TRUE;
+}
+
 static gboolean console_open(struct console *console, const struct console_config *config,
 			     GError **error)
 {
@@ -256,6 +271,8 @@ static gboolean console_open(struct console *console, const struct console_confi
 		return console_open_pty(console, error);
 	case CONSOLE_FILE:
 		return console_open_file(console, config->path, error);
+	case CONSOLE_SOCKET:
+		return console_open_socket(console, error);
 	}
 	g_assert_not_reached();
 }
@@ -308,6 +325,7 @@ struct console *console_new(struct uv_loop_s *loop, const struct console_config 
 	console->epoll_fd = -1;
 	console->input_fd = -1;
 	console->output_fd = -1;
+	console->link_fd = -1;
 	if (uv_async_init(loop, &console->async, console_wake) < 0) {
 		error_set(error, "cannot make the console's wake-up");
 		g_free(console);
@@ -334,6 +352,8 @@ static void console_closed(uv_handle_t *handle)
 		close(console->epoll_fd);
 	if (console->output_fd >= 0)
 		close(console->output_fd);
+	if (console->link_fd >= 0)
+		close(console->link_fd);
 	g_free(console->pty_path);
 	g_free(console);
 }
@@ -404,6 +424,19 @@ void console_room(struct console *console)
 void console_release(struct console *console)
 {
 	console_output_release(console->output);
+}
+
+void console_hold(struct console *console)
+{
+	console_output_hold(console->output);
+}
+
+int console_take_link(struct console *console)
+{
+	int fd = console->link_fd;
+
+	console->link_fd = -1;
+	return fd;
 }
 
 void console_drain(struct console *console)

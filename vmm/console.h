@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The guest's serial console on the host: standard input and output, a pseudo-terminal
- * of its own, or a file for the output alone.
+ * of its own, a file for the output alone, or a socket that somebody else in this process
+ * serves.
  *
  * To the guest: what comes in waits in a buffer of fixed size until the UART has room.
  * When that is full a pipe, file or pseudo-terminal is not read any more; a terminal is,
@@ -28,6 +29,7 @@ enum console_kind {
 	CONSOLE_STDIO,
 	CONSOLE_PTY,
 	CONSOLE_FILE,
+	CONSOLE_SOCKET,			/* see console_take_link() */
 };
 
 struct console_config {
@@ -70,8 +72,14 @@ void console_wait(struct console *console);
 /* The UART has room again. */
 void console_room(struct console *console);
 
-/* The guest is being stopped: console_wait() returns, now and from now on. */
+/* The other end of CONSOLE_SOCKET, which does not block, and the caller's to close; -1 for
+ * other kinds.  Once. */
+int console_take_link(struct console *console);
+
+/* The guest is being stopped or paused: console_wait() returns, now and from now on, until
+ * console_hold(). */
 void console_release(struct console *console);
+void console_hold(struct console *console);
 
 /* Nobody puts anything any more: stops reading, and calls console_guest.drained once all
  * output is written or cannot be. */

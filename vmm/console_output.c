@@ -294,6 +294,13 @@ void console_output_release(struct console_output *output)
 	pthread_mutex_unlock(&output->lock);
 }
 
+void console_output_hold(struct console_output *output)
+{
+	pthread_mutex_lock(&output->lock);
+	output->released = false;
+	pthread_mutex_unlock(&output->lock);
+}
+
 void console_output_drain(struct console_output *output)
 {
 	pthread_mutex_lock(&output->lock);

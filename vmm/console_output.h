@@ -38,9 +38,11 @@ void console_output_free(struct console_output *output);
  */
 bool console_output_put(struct console_output *output, const uint8_t *bytes, size_t count);
 
-/* Returns when there is room again, or console_output_release() was called. */
+/* Returns when there is room again, or console_output_release() was called and not taken
+ * back by console_output_hold(). */
 void console_output_wait(struct console_output *output);
 void console_output_release(struct console_output *output);
+void console_output_hold(struct console_output *output);
 
 /* Nobody puts anything any more: calls `drained` once everything is written or has failed. */
 void console_output_drain(struct console_output *output);

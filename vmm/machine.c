@@ -6,9 +6,11 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/sysinfo.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "chipset/chipset.h"
+#include "control/command.h"
 #include "error.h"
 #include "host.h"
 #include "machine_virtio.h"
@@ -30,6 +32,8 @@ bool machine_request_end(struct machine *machine, enum machine_end end, uint32_t
 	if (machine->threads_run)
 		for (unsigned int i = 0; i < machine->vcpu_count; i++)
 			vcpu_kick(machine->vcpus[i]);
+	pthread_cond_broadcast(&machine->resumed);
+	pthread_cond_broadcast(&machine->all_parked);
 	uv_async_send(&machine->ended);
 	return true;
 }
@@ -286,6 +290,18 @@ static gboolean machine_init(struct machine *machine, GError **error)
 	       machine_add_signals(machine, error);
 }
 
+static void machine_init_locks(struct machine *machine)
+{
+	pthread_condattr_t monotonic;
+
+	pthread_mutex_init(&machine->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&machine->all_parked, &monotonic);
+	pthread_cond_init(&machine->resumed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
 struct machine *machine_new(const struct machine_config *config, GError **error)
 {
 	struct machine *machine = g_new0(struct machine, 1);
@@ -293,7 +309,8 @@ struct machine *machine_new(const struct machine_config *config, GError **error)
 	machine->config = config;
 	machine->device_fd = -1;
 	machine->vm_fd = -1;
-	pthread_mutex_init(&machine->lock, NULL);
+	machine->commands = control_registry_new();
+	machine_init_locks(machine);
 	if (!machine_init(machine, error)) {
 		machine_free(machine);
 		return NULL;
@@ -303,21 +320,42 @@ struct machine *machine_new(const struct machine_config *config, GError **error)
 
 /* ---------------------------------------------------------------- running and freeing */
 
-/* The lock keeps the first vCPU from ending the machine before the last one is known. */
-static void machine_start(struct machine *machine)
+void machine_notify(struct machine *machine, enum machine_event event)
+{
+	if (machine->listener)
+		machine->listener->event(machine->listener->opaque, event);
+}
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+uint64_t machine_uptime_ms(const struct machine *machine)
+{
+	return machine->started_ns ? (monotonic_ns() - machine->started_ns) / 1000000 : 0;
+}
+
+/* The lock keeps the first vCPU from ending the machine before the last one is known.  False
+ * if it cannot run; the user was told why. */
+static bool machine_start(struct machine *machine)
 {
 	g_autoptr(GError) error = NULL;
 
 	pthread_mutex_lock(&machine->lock);
 	machine->threads_run = true;
-	for (unsigned int i = 0; i < machine->vcpu_count; i++) {
-		if (vcpu_start(machine->vcpus[i], &error))
-			continue;
+	machine->started_ns = monotonic_ns();
+	for (unsigned int i = 0; !error && i < machine->vcpu_count; i++)
+		vcpu_start(machine->vcpus[i], &error);
+	if (error) {
 		message("%s", error->message);
 		machine_request_end(machine, MACHINE_ERROR, 0);
-		break;
 	}
 	pthread_mutex_unlock(&machine->lock);
+	return !error;
 }
 
 static void machine_print_stats(const struct machine *machine)
@@ -333,7 +371,8 @@ enum machine_end machine_run(struct machine *machine, uint32_t *value)
 {
 	console_empty_file(machine->console);
 	console_start(machine->console);
-	machine_start(machine);
+	if (machine_start(machine))
+		machine_notify(machine, MACHINE_STARTED);
 	uv_run(&machine->loop, UV_RUN_DEFAULT);
 	if (machine->config->stats)
 		machine_print_stats(machine);
@@ -376,6 +415,9 @@ void machine_free(struct machine *machine)
 		close(machine->device_fd);
 	signals_free(machine->signals);
 	machine_close_loop(machine);
+	control_registry_free(machine->commands);
+	pthread_cond_destroy(&machine->all_parked);
+	pthread_cond_destroy(&machine->resumed);
 	pthread_mutex_destroy(&machine->lock);
 	g_free(machine);
 }

@@ -51,10 +51,23 @@ enum machine_end {
 	MACHINE_CRASH,			/* it cannot go on; the user was told why */
 	MACHINE_DEBUG_EXIT,		/* it wrote `end_value` to the debug-exit port */
 	MACHINE_ERROR,			/* we cannot go on; the user was told why */
-	MACHINE_LEFT,			/* Ctrl-A x */
+	MACHINE_LEFT,			/* its user ended it: Ctrl-A x, mica kill */
 	MACHINE_SIGNAL,			/* signal `end_value` */
 };
 
+enum machine_event {
+	MACHINE_STARTED,		/* its vCPUs may run */
+	MACHINE_PAUSED,
+	MACHINE_RESUMED,
+};
+
+/* Is told of events, in the main thread without the lock. */
+struct machine_listener {
+	void (*event)(void *opaque, enum machine_event event);
+	void *opaque;
+};
+
+struct control_registry;
 struct debug_exit;
 struct i8042;
 struct machine_virtio;
@@ -78,6 +91,9 @@ struct machine {
 	uv_timer_t patience;		/* [m] for output that nobody takes */
 	bool watched;			/* [m] the two handles above are open */
 	struct signals *signals;	/* [m] */
+	const struct machine_listener *listener;	/* [m] may be NULL */
+	struct control_registry *commands;		/* [i] for the control socket: [m] */
+	uint64_t started_ns;		/* [m] CLOCK_MONOTONIC */
 
 	int device_fd;			/* [i] /dev/mica */
 	int vm_fd;			/* [i] */
@@ -110,6 +126,12 @@ struct machine {
 	struct console *console;	/* [i] */
 
 	atomic_bool stopping;		/* [a] vCPU threads leave their loop */
+	atomic_bool pausing;		/* [a] vCPU threads park themselves (machine_pause.h) */
+	unsigned int parked;		/* [l] how many have */
+	pthread_cond_t all_parked;	/* [l] one more has, or there is an end */
+	pthread_cond_t resumed;		/* [l] `pausing` is over, or there is an end */
+	bool paused;			/* [m] they are all parked, and clocks stand still */
+	uint64_t paused_tsc;		/* [m] the host's TSC then */
 	bool threads_run;		/* [l] vCPU threads exist and can be kicked */
 	bool stopped;			/* [m] they have ended */
 	enum machine_end end;		/* [l] */
@@ -129,6 +151,12 @@ void machine_free(struct machine *machine);
 /* Asks for the end; the first one wins, the others get false.  Called with the lock held,
  * by any thread. */
 bool machine_request_end(struct machine *machine, enum machine_end end, uint32_t value);
+
+/* Tells the listener, if there is one. */
+void machine_notify(struct machine *machine, enum machine_event event);
+
+/* Since the vCPUs were started; 0 before. */
+uint64_t machine_uptime_ms(const struct machine *machine);
 
 /* machine_devices.c: the chips, and the wires between them.  They cannot fail; freeing is
  * valid on what is half made. */

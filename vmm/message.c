@@ -2,10 +2,31 @@
 #include "message.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
+#include <syslog.h>
 #include <unistd.h>
 
-void message_text(const char *text)
+/* As standard error is, this is the whole process's. */
+static atomic_bool to_syslog;
+
+void message_to_syslog(void)
+{
+	openlog("mica", LOG_PID | LOG_NDELAY, LOG_USER);
+	atomic_store(&to_syslog, true);
+}
+
+static void message_log(const char *text)
+{
+	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+
+	for (unsigned int i = 0; lines[i]; i++)
+		if (*lines[i])
+			syslog(LOG_NOTICE, "%s", lines[i]);
+}
+
+static void message_print(const char *text)
 {
 	size_t left = strlen(text);
 	ssize_t written;
@@ -19,6 +40,14 @@ void message_text(const char *text)
 		text += written;
 		left -= written;
 	}
+}
+
+void message_text(const char *text)
+{
+	if (atomic_load(&to_syslog))
+		message_log(text);
+	else
+		message_print(text);
 }
 
 void message(const char *format, ...)

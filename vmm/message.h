@@ -11,6 +11,9 @@
 /* `format` has no newline at its end. */
 void message(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
+/* From here on to syslog(3), facility "user", ident "mica": nobody sees standard error. */
+void message_to_syslog(void);
+
 /* Several lines as they are, e.g. a register dump. */
 void message_text(const char *text);
 

@@ -11,6 +11,7 @@
 #include "boot/boot.h"
 #include "error.h"
 #include "machine.h"
+#include "machine_pause.h"
 #include "message.h"
 #include "signals.h"
 
@@ -129,11 +130,14 @@ static void vcpu_name_thread(const struct vcpu *vcpu)
 static void *vcpu_thread(void *opaque)
 {
 	struct vcpu *vcpu = opaque;
+	struct machine *machine = vcpu->machine;
 
 	vcpu_name_thread(vcpu);
 	signals_accept_kick();
-	while (!atomic_load_explicit(&vcpu->machine->stopping, memory_order_relaxed)) {
-		if (G_LIKELY(ioctl(vcpu->fd, MICA_VCPU_RUN) == 0))
+	while (!atomic_load_explicit(&machine->stopping, memory_order_relaxed)) {
+		if (G_UNLIKELY(atomic_load_explicit(&machine->pausing, memory_order_relaxed)))
+			machine_park(machine);
+		else if (G_LIKELY(ioctl(vcpu->fd, MICA_VCPU_RUN) == 0))
 			vcpu_handle_exit(vcpu);
 		else if (errno != EINTR)
 			vcpu_run_failed(vcpu, errno);
@@ -162,6 +166,11 @@ void vcpu_kick(struct vcpu *vcpu)
 		return;
 	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	pthread_kill(vcpu->thread, SIGNAL_KICK);
+}
+
+void vcpu_unkick(struct vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 }
 
 void vcpu_join(struct vcpu *vcpu)

@@ -36,8 +36,11 @@ gboolean vcpu_set_state(struct vcpu *vcpu, const struct mica_vcpu_state *state, 
 gboolean vcpu_init_apic(struct vcpu *vcpu, GError **error);
 
 gboolean vcpu_start(struct vcpu *vcpu, GError **error);
-/* Makes the thread look at machine->stopping soon; any thread. */
+/* Makes the thread look at machine->stopping and ->pausing soon; any thread. */
 void vcpu_kick(struct vcpu *vcpu);
+/* Takes back what a kick left; with the machine's lock, when there is no reason to leave any
+ * more. */
+void vcpu_unkick(struct vcpu *vcpu);
 void vcpu_join(struct vcpu *vcpu);
 
 /* `pin` is MICA_PIN_*; any thread. */

@@ -481,6 +481,11 @@ struct mica_pin {
 	__u32 level;		/* 0 or 1 */
 };
 
+/* Added to the guest's TSC, modulo 2^64; no register of the guest shows that it was. */
+struct mica_move_tsc {
+	__s64 delta;
+};
+
 struct mica_stat {
 	char name[24];		/* NUL-terminated */
 	__u64 value;
@@ -512,6 +517,10 @@ struct mica_stats {
 /* May be called from any thread while the vCPU runs. */
 #define MICA_VCPU_SET_PIN	_IOW(MICA_IOC, 0x49, struct mica_pin)
 #define MICA_VCPU_GET_STATS	_IOR(MICA_IOC, 0x4a, struct mica_stats)
+/* For a guest that stood still: what its APIC timer waits for stays as far away as the guest's
+ * TSC says, also the end of a count.  TSCs of several vCPUs stay alike if all are moved by the
+ * same delta while none of them runs. */
+#define MICA_VCPU_MOVE_TSC	_IOW(MICA_IOC, 0x4b, struct mica_move_tsc)
 
 /* ------------------------------------------------------------ layout */
 
@@ -561,6 +570,7 @@ MICA_SIZE_IS(mica_xsave, 8200);
 MICA_SIZE_IS(mica_apic_state, 272);
 MICA_SIZE_IS(mica_apic_access, 16);
 MICA_SIZE_IS(mica_pin, 8);
+MICA_SIZE_IS(mica_move_tsc, 8);
 MICA_SIZE_IS(mica_stats, 8 + 32 * MICA_MAX_STATS);
 
 #endif /* MICA_UAPI_H */

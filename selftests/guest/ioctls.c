@@ -39,7 +39,7 @@ static const struct {
 	{ MICA_VCPU_GET_STATE, 'c' }, { MICA_VCPU_SET_STATE, 'c' }, { MICA_VCPU_GET_XSAVE, 'c' },
 	{ MICA_VCPU_SET_XSAVE, 'c' }, { MICA_VCPU_GET_APIC, 'c' }, { MICA_VCPU_SET_APIC, 'c' },
 	{ MICA_VCPU_APIC_ACCESS, 'c' }, { MICA_VCPU_SET_CPUID, 'c' }, { MICA_VCPU_SET_PIN, 'c' },
-	{ MICA_VCPU_GET_STATS, 'c' },
+	{ MICA_VCPU_GET_STATS, 'c' }, { MICA_VCPU_MOVE_TSC, 'c' },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -328,6 +328,28 @@ static void state_round_trip(void)
 	guest_destroy(&g);
 }
 
+/* By what was asked, and by the moment that the asking took; IA32_TSC_ADJUST does not tell. */
+static void move_tsc(void)
+{
+	struct mica_move_tsc far = { .delta = 1ll << 50 }, back = { .delta = -(1ll << 50) };
+	struct mica_vcpu_state before, after, again;
+	struct guest g;
+
+	guest_init(&g);
+	guest_load(&g, G_LONG, "", "");
+	guest_get(&g, &before);
+	expect(g.vcpu, MICA_VCPU_MOVE_TSC, &far, 0);
+	guest_get(&g, &after);
+	expect(g.vcpu, MICA_VCPU_MOVE_TSC, &back, 0);
+	guest_get(&g, &again);
+	check(after.msrs.tsc - before.msrs.tsc - (1ull << 50) < 1ull << 40, "the TSC moved by 0x%lx",
+	      (unsigned long)(after.msrs.tsc - before.msrs.tsc));
+	check(again.msrs.tsc - before.msrs.tsc < 1ull << 40, "the TSC is 0x%lx ahead",
+	      (unsigned long)(again.msrs.tsc - before.msrs.tsc));
+	check_equal(after.msrs.tsc_adjust, before.msrs.tsc_adjust);
+	guest_destroy(&g);
+}
+
 /* ------------------------------------------------------------ threads and processes */
 
 /* With interrupts off and no exit of its own: the host must get its CPU back all the same. */
@@ -478,6 +500,7 @@ TESTS(ioctl_tests) = {
 	{ "ioctl-run-page", run_page },
 	{ "ioctl-state-values", state_values },
 	{ "ioctl-state-round-trip", state_round_trip },
+	{ "ioctl-move-tsc", move_tsc },
 	{ "ioctl-busy", busy },
 	{ "ioctl-other-process", other_process },
 	{ "ioctl-closed-while-running", closed_while_running },

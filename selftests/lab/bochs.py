@@ -15,6 +15,9 @@ from kernels import BzImage
 
 BIOS = "/usr/share/bochs/BIOS-bochs-latest"
 VGABIOS = "/usr/share/vgabios/vgabios.bin"
+# The places of disks behind ata0-master, which boots.
+PLACES = ("ata0-slave", "ata1-master", "ata1-slave")
+DISKS_MAX = len(PLACES)
 DEFAULT_IPS = 100000000
 # The clock starts here in every run, so that runs can be the same.
 EPOCH = 1700000000
@@ -29,7 +32,7 @@ vgaromimage: file={vgabios}
 optromimage1: file={rom}, address=0xd0000
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=disk, path=disk, mode=flat, cylinders={cylinders}, heads=16, spt=63
-boot: disk
+{disks}boot: disk
 display_library: {display}
 com1: enabled=1, mode=file, dev={console}
 parport1: enabled=1, file={output}
@@ -76,6 +79,17 @@ def drain(fd):
     os.close(fd)
 
 
+def disk_lines(paths):
+    """Disks for bochsrc; writes go to a journal in the run's directory."""
+    lines = ""
+    if len(paths) > 1:
+        lines += "ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15\n"
+    for number, path in enumerate(paths):
+        lines += "%s: type=disk, path=\"%s\", mode=volatile, journal=journal%d, " \
+                 "cylinders=0\n" % (PLACES[number], path, number)
+    return lines
+
+
 def write_files(machine, run, display):
     with open(run.path("disk"), "wb") as f:
         cylinders = bootimage.write_disk(f, BzImage(machine.boot_image), machine.initrds,
@@ -84,7 +98,8 @@ def write_files(machine, run, display):
         f.write(RC.format(model=machine.model or MODELS[machine.cpu], smp=machine.smp,
                           ips=machine.ips or DEFAULT_IPS, memory=machine.memory, bios=BIOS,
                           vgabios=VGABIOS, rom=bootimage.rom(), cylinders=cylinders,
-                          display=display, console=run.console, output=run.output, epoch=EPOCH))
+                          display=display, disks=disk_lines(machine.disks),
+                          console=run.console, output=run.output, epoch=EPOCH))
     with open(run.path("debugger-rc"), "w") as f:
         f.write("c\n")
 

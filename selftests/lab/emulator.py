@@ -26,6 +26,7 @@ class Machine:
         self.ips = options.ips
         self.icount = options.icount
         self.net = None			# net.Hub
+        self.disks = []			# paths of images
         self.boot_image = boot_image	# path of a bzImage
         self.initrds = initrds		# bytes, one after the other in memory
         self.cmdline = cmdline

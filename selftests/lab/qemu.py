@@ -37,6 +37,10 @@ def start(machine, run):
         command += ["-netdev", "socket,id=net,udp=127.0.0.1:%d,localaddr=127.0.0.1:%d"
                     % (machine.net.port + 1, machine.net.port),
                     "-device", "virtio-net-pci,netdev=net,romfile=,mac=" + machine.net.mac]
+    for number, path in enumerate(machine.disks):
+        command += ["-drive", "if=none,id=disk%d,format=raw,snapshot=on,file=%s"
+                    % (number, path.replace(",", ",,")),
+                    "-device", "virtio-blk-pci,drive=disk%d" % number]
     if machine.icount:
         command += ["-icount", "shift=0"]
     say("QEMU, -cpu %s, %d CPU%s" % (model, machine.smp, "s" if machine.smp > 1 else ""))

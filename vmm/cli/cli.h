@@ -19,7 +19,19 @@ extern const size_t cli_verb_count;
 
 const struct cli_verb *cli_find_verb(const char *name);
 
+/* Dies of the signal, so that a shell sees it; returns what it would show if that fails. */
+int cli_die_of(int number);
+
 int cli_run(int argc, char **argv);
+int cli_ps(int argc, char **argv);
+int cli_console(int argc, char **argv);
+int cli_pause(int argc, char **argv);
+int cli_resume(int argc, char **argv);
+int cli_stop(int argc, char **argv);
+int cli_kill(int argc, char **argv);
+int cli_reset(int argc, char **argv);
+int cli_stats(int argc, char **argv);
+int cli_top(int argc, char **argv);
 int cli_info(int argc, char **argv);
 int cli_help(int argc, char **argv);
 

@@ -17,11 +17,27 @@ static const struct cli_option *cli_find(const struct cli_option *options, size_
 	return NULL;
 }
 
+/* One letter means the same in all verbs. */
+static const struct {
+	const char *letter;
+	const char *word;
+} letters[] = {
+	{ "-d", "--detach" },
+};
+
+static const char *cli_word(const char *word)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(letters); i++)
+		if (!strcmp(letters[i].letter, word))
+			return letters[i].word;
+	return word;
+}
+
 /* Takes argv[*at] and, if it is there, its value; moves *at on. */
 static gboolean cli_parse_one(const struct cli_option *options, size_t count, int argc,
 			      char **argv, int *at, void *target, GError **error)
 {
-	const char *word = argv[(*at)++];
+	const char *word = cli_word(argv[(*at)++]);
 	const struct cli_option *option;
 	const char *value = NULL;
 	size_t length;
@@ -59,6 +75,23 @@ gboolean cli_parse(const struct cli_option *options, size_t count, int argc, cha
 		if (!cli_parse_one(options, count, argc, argv, &at, target, error))
 			return FALSE;
 	return TRUE;
+}
+
+gboolean cli_parse_operands(const struct cli_option *options, size_t count, int argc,
+			    char **argv, void *target,
+			    gboolean (*operand)(void *target, const char *word, GError **error),
+			    GError **error)
+{
+	gboolean good = TRUE;
+	int at = 1;
+
+	while (good && at < argc) {
+		if (*argv[at] == '-')
+			good = cli_parse_one(options, count, argc, argv, &at, target, error);
+		else
+			good = operand(target, argv[at++], error);
+	}
+	return good;
 }
 
 void cli_append_options(GString *text, const struct cli_option *options, size_t count)

@@ -2,7 +2,7 @@
 /*
  * Options of a verb as a table: from it come the parser and the help.
  * Forms: `--name VALUE`, `--name=VALUE`, `--flag`.  Names are never abbreviated, so that
- * a new option cannot change the meaning of an old script.
+ * a new option cannot change the meaning of an old script; a few flags have a letter, `-d`.
  */
 #ifndef MICA_VMM_CLI_OPTIONS_H
 #define MICA_VMM_CLI_OPTIONS_H
@@ -18,9 +18,15 @@ struct cli_option {
 	gboolean (*take)(void *target, const char *value, GError **error);
 };
 
-/* Verbs take options only.  argv[0] is skipped.  Errors are VMM_ERROR_USAGE. */
+/* For verbs that take options only.  argv[0] is skipped.  Errors are VMM_ERROR_USAGE. */
 gboolean cli_parse(const struct cli_option *options, size_t count, int argc, char **argv,
 		   void *target, GError **error);
+
+/* The same for a verb that has operands: each goes to `operand`, whatever its place. */
+gboolean cli_parse_operands(const struct cli_option *options, size_t count, int argc,
+			    char **argv, void *target,
+			    gboolean (*operand)(void *target, const char *word, GError **error),
+			    GError **error);
 
 /* Two columns, for the help. */
 void cli_append_options(GString *text, const struct cli_option *options, size_t count);

@@ -1,28 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "../control/endpoint.h"
+#include "../control/server.h"
 #include "../error.h"
 #include "../exit_status.h"
 #include "../machine.h"
 #include "../message.h"
 #include "cli.h"
+#include "detach.h"
 #include "options.h"
 #include "run_options.h"
-
-/* The parent, often a shell, must see that a signal ended us: scripts stop at Ctrl-C. */
-static int run_die_of(int number)
-{
-	sigset_t set;
-
-	signal(number, SIG_DFL);
-	sigemptyset(&set);
-	sigaddset(&set, number);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	raise(number);
-	return 128 + number;
-}
 
 static int run_status(enum machine_end end, uint32_t value)
 {
@@ -38,7 +27,7 @@ static int run_status(enum machine_end end, uint32_t value)
 	case MACHINE_LEFT:
 		return EXIT_STATUS_LEFT;
 	case MACHINE_SIGNAL:
-		return run_die_of(value);
+		return cli_die_of(value);
 	case MACHINE_RUNS:
 	case MACHINE_ERROR:
 		return EXIT_STATUS_ERROR;
@@ -63,33 +52,105 @@ static void run_print_pty(const struct machine *machine)
 	fflush(stdout);
 }
 
-static int run_guest(const struct machine_config *config)
+/* One life of the guest: from power-on to its end, or to a reset. */
+struct run {
+	const struct run_config *config;
+	struct control_endpoint *endpoint;	/* NULL: none is wanted */
+	struct control_server *server;
+	int detach_fd;				/* -1: nothing to detach, or it is done */
+};
+
+static void run_event(void *opaque, enum machine_event event)
+{
+	struct run *run = opaque;
+
+	if (run->server)
+		control_server_event(run->server, event);
+	if (event != MACHINE_STARTED || run->detach_fd < 0)
+		return;
+	printf("%s\n", run->config->machine.name);
+	fflush(stdout);
+	detach_finish(run->detach_fd);
+	run->detach_fd = -1;
+}
+
+static enum machine_end run_machine(struct run *run, struct machine *machine, uint32_t *value)
+{
+	const struct machine_listener listener = { .event = run_event, .opaque = run };
+	enum machine_end end;
+
+	machine->listener = &listener;
+	run_print_pty(machine);
+	end = machine_run(machine, value);
+	machine->listener = NULL;
+	if (run->server)
+		control_server_finish(run->server, end, *value);
+	return end;
+}
+
+static enum machine_end run_once(struct run *run, uint32_t *value)
 {
 	g_autoptr(GError) error = NULL;
-	struct machine *machine = machine_new(config, &error);
-	enum machine_end end;
+	struct machine *machine = machine_new(&run->config->machine, &error);
+	enum machine_end end = MACHINE_ERROR;
+
+	if (machine && run->endpoint)
+		run->server = control_server_new(machine, run->endpoint, &error);
+	if (error)
+		message("%s", error->message);
+	else
+		end = run_machine(run, machine, value);
+	g_clear_pointer(&run->server, control_server_free);
+	machine_free(machine);
+	return end;
+}
+
+static int run_guest(const struct run_config *config, int detach_fd)
+{
+	struct run run = { .config = config, .detach_fd = detach_fd };
+	g_autoptr(GError) error = NULL;
+	enum machine_end end = MACHINE_ERROR;
 	uint32_t value = 0;
 
-	if (!machine) {
+	if (!config->no_control)
+		run.endpoint = control_endpoint_new("", config->control, config->machine.name, &error);
+	if (error) {
 		message("%s", error->message);
 		return EXIT_STATUS_ERROR;
 	}
-	run_print_pty(machine);
-	end = machine_run(machine, &value);
-	machine_free(machine);
+	do
+		end = run_once(&run, &value);
+	while (end == MACHINE_RESET && config->restart);
+	control_endpoint_free(run.endpoint);
 	return run_status(end, value);
+}
+
+/* The name of a guest that was given none is that of its process. */
+static int run_parsed(struct run_config *config)
+{
+	int detach_fd = -1;
+	int status;
+
+	if (config->detach) {
+		detach_fd = detach_begin(&status);
+		if (detach_fd < 0)
+			return status;
+	}
+	if (!config->machine.name)
+		config->machine.name = g_strdup_printf("mica-%d", (int)getpid());
+	return run_guest(config, detach_fd);
 }
 
 int cli_run(int argc, char **argv)
 {
 	g_autoptr(GError) error = NULL;
-	struct machine_config config;
+	struct run_config config;
 	int status;
 
 	if (cli_wants_help(argc, argv))
 		return run_print_help();
 	if (run_options_parse(argc, argv, &config, &error)) {
-		status = run_guest(&config);
+		status = run_parsed(&config);
 	} else {
 		message("%s (see `mica run --help`)", error->message);
 		status = EXIT_STATUS_USAGE;

@@ -102,19 +102,23 @@ static gboolean take_name(void *target, const char *value, GError **error)
 
 static gboolean take_console(void *target, const char *value, GError **error)
 {
-	struct machine_config *config = target;
-	struct console_config *console = &config->console;
+	struct run_config *config = target;
+	struct console_config *console = &config->machine.console;
 
+	config->has_console = TRUE;
 	g_clear_pointer(&console->path, g_free);
 	if (!strcmp(value, "stdio")) {
 		console->kind = CONSOLE_STDIO;
 	} else if (!strcmp(value, "pty")) {
 		console->kind = CONSOLE_PTY;
+	} else if (!strcmp(value, "socket")) {
+		console->kind = CONSOLE_SOCKET;
 	} else if (g_str_has_prefix(value, "file:")) {
 		console->kind = CONSOLE_FILE;
 		return take_path(&console->path, value + strlen("file:"), error);
 	} else {
-		return error_set_usage(error, "'%s' is none of stdio, pty, file:PATH", value);
+		return error_set_usage(error, "'%s' is none of stdio, pty, socket, file:PATH",
+				       value);
 	}
 	return TRUE;
 }
@@ -170,6 +174,35 @@ static gboolean take_rng(void *target, const char *value, GError **error)
 	return TRUE;
 }
 
+static gboolean take_control(void *target, const char *value, GError **error)
+{
+	struct run_config *config = target;
+
+	config->no_control = !strcmp(value, "none");
+	g_clear_pointer(&config->control, g_free);
+	return config->no_control || take_path(&config->control, value, error);
+}
+
+static gboolean take_detach(void *target, const char *value, GError **error)
+{
+	struct run_config *config = target;
+
+	(void)value;
+	(void)error;
+	config->detach = TRUE;
+	return TRUE;
+}
+
+static gboolean take_on_reset(void *target, const char *value, GError **error)
+{
+	struct run_config *config = target;
+
+	config->has_on_reset = TRUE;
+	config->restart = !strcmp(value, "restart");
+	return config->restart || !strcmp(value, "exit") ||
+	       error_set_usage(error, "'%s' is neither exit nor restart", value);
+}
+
 static gboolean take_stats(void *target, const char *value, GError **error)
 {
 	struct machine_config *config = target;
@@ -189,14 +222,20 @@ static const struct cli_option run_options[] = {
 	  take_append },
 	{ "memory", "SIZE", "memory of the guest, a multiple of 2M (512M)", take_memory },
 	{ "cpus", "N", "number of virtual CPUs (1)", take_cpus },
-	{ "name", "NAME", "the guest's name in messages (mica-PID)", take_name },
-	{ "console", "WHERE", "the first serial port: stdio, pty or file:PATH (stdio)",
+	{ "name", "NAME", "the guest's name, of which there is one on the host (mica-PID)",
+	  take_name },
+	{ "console", "WHERE", "the first serial port: stdio, pty, socket or file:PATH (stdio)",
 	  take_console },
 	{ "disk", "FILE[,ro][,serial=TEXT][,cache=none|host]",
 	  "a disk, from a file or block device; may be repeated", take_disk },
 	{ "net", "tap=NAME[,mac=ADDRESS]",
 	  "a network card on a tap interface; may be repeated", take_net },
 	{ "rng", NULL, "a virtio device with random bytes of the host", take_rng },
+	{ "control", "PATH", "the control socket; none: there is none (a folder of guests)",
+	  take_control },
+	{ "detach", NULL, "-d: go into the background once the guest is started", take_detach },
+	{ "on-reset", "exit|restart", "what a reset does: ends mica, or starts the guest anew (exit;\n"
+	  "                          with --detach restart)", take_on_reset },
 	{ "stats", NULL, "print the exits that were counted, at the end", take_stats },
 	{ "check-host", NULL, "compare the host's registers around every entry; slow",
 	  take_check_host },
@@ -210,8 +249,32 @@ static void module_clear(gpointer data)
 	g_free(module->arguments);
 }
 
-gboolean run_options_parse(int argc, char **argv, struct machine_config *config, GError **error)
+/* A guest in the background has no terminal, and nobody to start it anew. */
+static gboolean check_detach(struct run_config *run, GError **error)
 {
+	struct machine_config *config = &run->machine;
+
+	if (run->detach && run->has_console && config->console.kind == CONSOLE_STDIO)
+		return error_set_usage(error, "--detach leaves the terminal: --console socket, pty or "
+				       "file:PATH instead of stdio");
+	if (run->detach && config->stats)
+		return error_set_usage(error, "--stats prints at the end, when a detached guest has "
+				       "no terminal: `mica stats` asks it while it runs");
+	if (run->detach && !run->has_console)
+		config->console.kind = CONSOLE_SOCKET;
+	if (run->detach && !run->has_on_reset)
+		run->restart = TRUE;
+	if (run->no_control && config->console.kind == CONSOLE_SOCKET)
+		return error_set_usage(error, "--console socket (which --detach means) is reached by "
+				       "the control socket: not with --control none");
+	return TRUE;
+}
+
+gboolean run_options_parse(int argc, char **argv, struct run_config *run, GError **error)
+{
+	struct machine_config *config = &run->machine;
+
+	*run = (struct run_config){ 0 };
 	*config = (struct machine_config){
 		.memory = DEFAULT_MEMORY,
 		.cpus = 1,
@@ -222,19 +285,20 @@ gboolean run_options_parse(int argc, char **argv, struct machine_config *config,
 	g_array_set_clear_func(config->nets, net_option_clear);
 	g_array_set_clear_func(config->modules, module_clear);
 	g_array_set_clear_func(config->disks, disk_option_clear);
-	if (!cli_parse(run_options, G_N_ELEMENTS(run_options), argc, argv, config, error))
+	if (!cli_parse(run_options, G_N_ELEMENTS(run_options), argc, argv, run, error))
 		return FALSE;
 	if (!config->kernel)
 		return error_set_usage(error, "--kernel FILE is missing");
 	if (!config->command_line)
 		config->command_line = g_strdup("");
-	if (!config->name)
-		config->name = g_strdup_printf("mica-%d", (int)getpid());
-	return TRUE;
+	return check_detach(run, error);
 }
 
-void run_options_clear(struct machine_config *config)
+void run_options_clear(struct run_config *run)
 {
+	struct machine_config *config = &run->machine;
+
+	g_clear_pointer(&run->control, g_free);
 	g_clear_pointer(&config->kernel, g_free);
 	g_clear_pointer(&config->command_line, g_free);
 	g_clear_pointer(&config->name, g_free);

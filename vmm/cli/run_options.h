@@ -9,10 +9,20 @@
 
 #include "../machine.h"
 
+struct run_config {
+	struct machine_config machine;	/* the first member: options of the two share a target */
+	char *control;			/* where the control socket is; NULL: a folder of guests */
+	gboolean no_control;		/* there is none */
+	gboolean detach;
+	gboolean restart;		/* a reset starts the guest anew */
+	gboolean has_console;		/* --console was given */
+	gboolean has_on_reset;
+};
+
 /* Fills in what the command line says and the defaults for the rest.  The strings belong to
  * the configuration: run_options_clear(), also after an error. */
-gboolean run_options_parse(int argc, char **argv, struct machine_config *config, GError **error);
-void run_options_clear(struct machine_config *config);
+gboolean run_options_parse(int argc, char **argv, struct run_config *config, GError **error);
+void run_options_clear(struct run_config *config);
 
 /* The text of `mica run --help`; the caller frees it. */
 char *run_options_help(void);

@@ -17,9 +17,11 @@ LAB = os.path.dirname(HERE)
 REPOSITORY = os.path.dirname(os.path.dirname(LAB))
 sys.path.insert(0, LAB)
 
+import bochs
 import bootimage
 import cache
 import channel
+import disks
 import emulator
 import image
 import kernels
@@ -168,6 +170,25 @@ class BootImageTest(unittest.TestCase):
     def test_stub_is_as_large_as_the_disk_takes_it_for(self):
         stub = bootimage.assemble("stub.S", bootimage.ONE_MIB, KERNEL_ENTRY=0x1000000)
         self.assertEqual(len(stub), bootimage.STUB_SIZE)
+
+
+class DisksTest(unittest.TestCase):
+    def test_wrong_names(self):
+        for name, word in (("/no/such.img", "no such file"), ("empty:", "number"),
+                           ("empty:0", "number"), ("empty:1k", "number")):
+            with self.assertRaisesRegex(cache.LabError, word):
+                disks.find(name)
+
+    def test_file(self):
+        self.assertEqual(disks.find(__file__), os.path.abspath(__file__))
+
+    def test_places_on_bochs(self):
+        self.assertEqual(bochs.disk_lines([]), "")
+        lines = bochs.disk_lines(["/a b", "/c", "/d"])
+        self.assertIn('ata0-slave: type=disk, path="/a b", mode=volatile, journal=journal0,', lines)
+        self.assertIn('ata1-master: type=disk, path="/c", mode=volatile, journal=journal1,', lines)
+        self.assertIn('ata1-slave: type=disk, path="/d"', lines)
+        self.assertEqual(lines.count("ata1: enabled=1"), 1)
 
 
 class CacheTest(unittest.TestCase):

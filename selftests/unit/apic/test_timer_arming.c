@@ -219,6 +219,49 @@ static void test_tsc_write_does_not_touch_the_count(void **state)
 	}
 }
 
+/* The guest stood still for a while, and its TSC is set back by that: whatever the timer waited
+ * for is as far away as it was, in deadlines and in counts, also if the host's clock has passed
+ * it meanwhile. */
+static void stand_still(struct mica_vcpu *vcpu, u64 ticks)
+{
+	/* A vCPU that is in no ioctl is on no CPU: the backend's timer is off, the hrtimer not. */
+	if (machine.backend_timer)
+		machine.tsc += ticks;
+	else
+		machine_advance(ticks);
+	vcpu->tsc_offset -= ticks;
+	mica_timer_time_moved(vcpu);
+}
+
+static void test_time_moves(void **state)
+{
+	struct mica_vcpu *vcpu = *state;
+	u64 before;
+
+	wr(vcpu, APIC_LVTT, DEADLINE);
+	wrmsr(vcpu, MSR_IA32_TSC_DEADLINE, now(vcpu) + 100000);
+	before = now(vcpu);
+	stand_still(vcpu, 5000000);
+	assert_true(now(vcpu) == before);
+	assert_false(fired(vcpu));
+	check_fires_after(vcpu, 100000);
+	wr(vcpu, APIC_LVTT, ONESHOT);
+	wr(vcpu, APIC_TMICT, 100000);
+	stand_still(vcpu, 40000);
+	assert_int_equal(rd(vcpu, APIC_TMCCT), 100000);
+	machine_advance(30000);
+	stand_still(vcpu, 7000000);
+	assert_int_equal(rd(vcpu, APIC_TMCCT), 70000);
+	check_fires_after(vcpu, 70000);
+	wr(vcpu, APIC_LVTT, PERIODIC);
+	wr(vcpu, APIC_TMICT, 100000);
+	machine_advance(60000);
+	stand_still(vcpu, 12340000);
+	check_fires_after(vcpu, 40000);
+	machine_advance(100000);
+	assert_true(fired(vcpu));
+}
+
 /* The host's TSC jumps back (suspend), the guest's does not. */
 static void test_host_tsc_jumps(void **state)
 {
@@ -252,6 +295,7 @@ int main(void)
 		TEST(test_no_hrtimer_after_destroy),
 		TEST(test_tsc_write_moves_the_deadline),
 		TEST(test_tsc_write_does_not_touch_the_count),
+		TEST(test_time_moves),
 		TEST(test_host_tsc_jumps),
 	};
 

@@ -134,6 +134,7 @@ static int run_vcpu(unsigned int id)
 		eventfd_write(fake_kernel.running, 1);
 		return halt(run);
 	}
+	__atomic_fetch_add(&fake_kernel.runs, 1, __ATOMIC_RELAXED);
 	entry = &fake_kernel.script[inner.at];
 	if (++inner.repeated >= entry->repeat) {
 		inner.at++;
@@ -156,6 +157,16 @@ static int access_apic(struct mica_apic_access *access)
 	if (!access->write)
 		access->value = 0xaabb0000 | access->offset;
 	fake_kernel.access = *access;
+	return 0;
+}
+
+static int get_stats(unsigned int id, struct mica_stats *stats)
+{
+	memset(stats, 0, sizeof(*stats));
+	stats->count = 2;
+	strcpy(stats->stats[0].name, "hlt");
+	strcpy(stats->stats[1].name, "entries");
+	stats->stats[1].value = id ? 0 : __atomic_load_n(&fake_kernel.runs, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -184,6 +195,11 @@ static int answer(int fd, unsigned long request, void *argument)
 		return 0;
 	case MICA_VCPU_SET_PIN:
 		fake_kernel.pin_changes++;
+		return 0;
+	case MICA_VCPU_GET_STATS:
+		return get_stats(vcpu_id(fd), argument);
+	case MICA_VCPU_MOVE_TSC:
+		fake_kernel.moved_tsc[vcpu_id(fd)] += ((struct mica_move_tsc *)argument)->delta;
 		return 0;
 	default:
 		return 0;

@@ -47,6 +47,8 @@ struct fake_kernel {
 	unsigned int pin_changes;
 	unsigned int io_bindings;
 	struct mica_io_binding io_binding;	/* the last one */
+	int64_t moved_tsc[MICA_MAX_VCPUS];	/* by MICA_VCPU_MOVE_TSC, in all */
+	uint64_t runs;			/* of vCPU 0; what MICA_VCPU_GET_STATS calls "entries" */
 	int running;			/* eventfd: vCPU 0 is at the end of its script */
 };
 

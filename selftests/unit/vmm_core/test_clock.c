@@ -212,6 +212,39 @@ static void test_other_thread(void **state)
 	assert_order(fixture, "0");
 }
 
+static void move_clock(struct fixture *fixture, void (*move)(struct clock *clock))
+{
+	pthread_mutex_lock(&fixture->lock);
+	move(fixture->clock);
+	pthread_mutex_unlock(&fixture->lock);
+}
+
+/* The time and what waits for it stand still, also what is set meanwhile; then they go on. */
+static void test_pause(void **state)
+{
+	const struct timespec pause = { .tv_nsec = 30 * MS };
+	struct fixture *fixture = *state;
+	uint64_t now;
+
+	move_clock(fixture, clock_pause);
+	now = clock_now(fixture->clock);
+	set(fixture, 0, now + 20 * MS);
+	set(fixture, 1, now + 10 * MS);
+	set(fixture, 2, now);
+	nanosleep(&pause, NULL);
+	assert_true(clock_now(fixture->clock) == now);
+	/* All deadlines have passed, for the host: the timerfd, which has been armed for the
+	 * first that was set, wakes the loop. */
+	uv_run(&fixture->loop, UV_RUN_ONCE);
+	uv_run(&fixture->loop, UV_RUN_NOWAIT);
+	assert_order(fixture, "");
+	move_clock(fixture, clock_resume);
+	run_until(fixture, 0);
+	assert_order(fixture, "210");
+	assert_true(fixture->when[0] >= now + 20 * MS);
+	assert_true(fixture->when[1] >= now + 10 * MS);
+}
+
 static void test_wall(void **state)
 {
 	struct fixture *fixture = *state;
@@ -232,6 +265,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_always_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cancel_while_due, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_thread, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pause, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wall, setup, teardown),
 	};
 

@@ -9,7 +9,7 @@
 #define MIB	(1ull << 20)
 
 /* Parses `mica run` with the words of `line`, which are separated by '|'. */
-static gboolean parse(const char *line, struct machine_config *config, GError **error)
+static gboolean parse(const char *line, struct run_config *config, GError **error)
 {
 	g_autofree char *whole = g_strconcat("run|", line, NULL);
 	g_auto(GStrv) words = g_strsplit(whole, "|", -1);
@@ -19,7 +19,7 @@ static gboolean parse(const char *line, struct machine_config *config, GError **
 
 static void assert_refused(const char *line, const char *message)
 {
-	struct machine_config config;
+	struct run_config config;
 	GError *error = NULL;
 
 	assert_false(parse(line, &config, &error));
@@ -86,66 +86,116 @@ static void test_numbers(void **state)
 
 static void test_defaults(void **state)
 {
-	struct machine_config config;
+	struct run_config config;
 	GError *error = NULL;
 
 	(void)state;
 	assert_true(parse("--kernel|vmlinuz", &config, &error));
-	assert_string_equal(config.kernel, "vmlinuz");
-	assert_string_equal(config.command_line, "");
-	assert_int_equal(config.modules->len, 0);
-	assert_true(config.memory == 512 * MIB);
-	assert_int_equal(config.cpus, 1);
-	assert_int_equal(config.console.kind, CONSOLE_STDIO);
-	assert_true(g_str_has_prefix(config.name, "mica-"));
-	assert_int_equal(config.vm_flags, 0);
+	assert_string_equal(config.machine.kernel, "vmlinuz");
+	assert_string_equal(config.machine.command_line, "");
+	assert_int_equal(config.machine.modules->len, 0);
+	assert_true(config.machine.memory == 512 * MIB);
+	assert_int_equal(config.machine.cpus, 1);
+	assert_int_equal(config.machine.console.kind, CONSOLE_STDIO);
+	assert_null(config.machine.name);
+	assert_null(config.control);
+	assert_false(config.no_control);
+	assert_false(config.detach);
+	assert_false(config.restart);
+	assert_int_equal(config.machine.vm_flags, 0);
 	run_options_clear(&config);
 }
 
 static void test_all(void **state)
 {
 	const struct boot_module *modules;
-	struct machine_config config;
+	struct run_config config;
 	GError *error = NULL;
 
 	(void)state;
 	assert_true(parse("--kernel=a=b|--append|console=ttyS0|--append=quiet|--memory|2G|--cpus=4|"
 			  "--name|web-1.test|--console=file:/tmp/x|--initrd|one|--initrd|two,a,b|"
 			  "--initrd=th,,ree,|--stats|--check-host", &config, &error));
-	assert_string_equal(config.kernel, "a=b");
-	assert_string_equal(config.command_line, "console=ttyS0 quiet");
-	assert_true(config.memory == 2048 * MIB);
-	assert_int_equal(config.cpus, 4);
-	assert_string_equal(config.name, "web-1.test");
-	assert_int_equal(config.console.kind, CONSOLE_FILE);
-	assert_string_equal(config.console.path, "/tmp/x");
-	assert_int_equal(config.modules->len, 3);
-	modules = (const struct boot_module *)(void *)config.modules->data;
+	assert_string_equal(config.machine.kernel, "a=b");
+	assert_string_equal(config.machine.command_line, "console=ttyS0 quiet");
+	assert_true(config.machine.memory == 2048 * MIB);
+	assert_int_equal(config.machine.cpus, 4);
+	assert_string_equal(config.machine.name, "web-1.test");
+	assert_int_equal(config.machine.console.kind, CONSOLE_FILE);
+	assert_string_equal(config.machine.console.path, "/tmp/x");
+	assert_int_equal(config.machine.modules->len, 3);
+	modules = (const struct boot_module *)(void *)config.machine.modules->data;
 	assert_string_equal(modules[0].path, "one");
 	assert_null(modules[0].arguments);
 	assert_string_equal(modules[1].path, "two");
 	assert_string_equal(modules[1].arguments, "a,b");
 	assert_string_equal(modules[2].path, "th,ree");
 	assert_string_equal(modules[2].arguments, "");
-	assert_true(config.stats);
-	assert_int_equal(config.vm_flags, MICA_VM_CHECK_HOST);
+	assert_true(config.machine.stats);
+	assert_int_equal(config.machine.vm_flags, MICA_VM_CHECK_HOST);
 	run_options_clear(&config);
 }
 
 /* Of an option that is there twice the last one counts. */
 static void test_repeated(void **state)
 {
-	struct machine_config config;
+	struct run_config config;
 	GError *error = NULL;
 
 	(void)state;
 	assert_true(parse("--kernel|a|--kernel|b|--name|c|--name|d|--console|file:e|--console|pty",
 			  &config, &error));
-	assert_string_equal(config.kernel, "b");
-	assert_string_equal(config.name, "d");
-	assert_int_equal(config.console.kind, CONSOLE_PTY);
-	assert_null(config.console.path);
+	assert_string_equal(config.machine.kernel, "b");
+	assert_string_equal(config.machine.name, "d");
+	assert_int_equal(config.machine.console.kind, CONSOLE_PTY);
+	assert_null(config.machine.console.path);
 	run_options_clear(&config);
+}
+
+static void test_control(void **state)
+{
+	struct run_config config;
+	GError *error = NULL;
+
+	(void)state;
+	assert_true(parse("--kernel|a|--control|none|--on-reset|restart", &config, &error));
+	assert_true(config.no_control);
+	assert_null(config.control);
+	assert_true(config.restart);
+	run_options_clear(&config);
+	assert_true(parse("--kernel|a|--control|none|--control|/tmp/x|--on-reset|exit", &config,
+			  &error));
+	assert_false(config.no_control);
+	assert_string_equal(config.control, "/tmp/x");
+	assert_false(config.restart);
+	run_options_clear(&config);
+}
+
+/* Its defaults are others; what is said counts. */
+static void test_detach(void **state)
+{
+	struct run_config config;
+	GError *error = NULL;
+
+	(void)state;
+	assert_true(parse("-d|--kernel|a", &config, &error));
+	assert_true(config.detach);
+	assert_int_equal(config.machine.console.kind, CONSOLE_SOCKET);
+	assert_true(config.restart);
+	run_options_clear(&config);
+	assert_true(parse("--detach|--kernel|a|--console|pty|--on-reset|exit|--append|-d", &config,
+			  &error));
+	assert_int_equal(config.machine.console.kind, CONSOLE_PTY);
+	assert_false(config.restart);
+	assert_string_equal(config.machine.command_line, "-d");
+	run_options_clear(&config);
+	assert_refused("--kernel|a|-d|--console|stdio", "--console socket, pty or file:PATH instead");
+	assert_refused("--kernel|a|-d|--stats", "`mica stats` asks it");
+	assert_refused("--kernel|a|-d|--control|none", "not with --control none");
+	assert_refused("--kernel|a|--console|socket|--control|none", "not with --control none");
+	assert_refused("--detach=yes", "'--detach' takes no value");
+	assert_refused("--control|", "--control: the file's name is empty");
+	assert_refused("--on-reset|stop", "--on-reset: 'stop' is neither exit nor restart");
 }
 
 static void test_refusals(void **state)
@@ -177,7 +227,7 @@ static void test_refusals(void **state)
 	assert_refused("--name|a/b", "is not a name");
 	assert_refused("--name|aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
 		       "is not a name");
-	assert_refused("--console|tty", "'tty' is none of stdio, pty, file:PATH");
+	assert_refused("--console|tty", "'tty' is none of stdio, pty, socket, file:PATH");
 	assert_refused("--console|file:", "--console: the file's name is empty");
 	assert_refused("--initrd|,x", "--initrd: the file's name is empty");
 }
@@ -223,6 +273,8 @@ int main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_all),
 		cmocka_unit_test(test_repeated),
+		cmocka_unit_test(test_control),
+		cmocka_unit_test(test_detach),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_exit_status),

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "server.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "../error.h"
+#include "endpoint.h"
+#include "internal.h"
+#include "protocol.h"
+
+#define PATIENCE_MS	1000
+
+static void server_closed(uv_handle_t *handle)
+{
+	struct control_server *server = handle->data;
+
+	if (--server->open_handles == 0)
+		g_free(server);
+}
+
+static void server_incoming(uv_stream_t *stream, int status)
+{
+	if (status == 0)
+		connection_accept(stream->data);
+}
+
+/* libuv closes what it was given, the endpoint its own. */
+static gboolean server_listen(struct control_server *server, GError **error)
+{
+	int fd = dup(server->endpoint->fd);
+
+	if (fd >= 0 && uv_pipe_open(&server->listener, fd) == 0 &&
+	    uv_listen((uv_stream_t *)&server->listener, CONTROL_CLIENTS_MAX, server_incoming) == 0)
+		return TRUE;
+	return error_set(error, "cannot listen at the control socket '%s'",
+			 server->endpoint->path);
+}
+
+static gboolean server_add_link(struct control_server *server, GError **error)
+{
+	int fd = console_take_link(server->machine->console);
+
+	if (fd < 0)
+		return TRUE;
+	server->link = link_new(server, fd, error);
+	return server->link != NULL;
+}
+
+struct control_server *control_server_new(struct machine *machine,
+					  struct control_endpoint *endpoint, GError **error)
+{
+	struct control_server *server = g_new0(struct control_server, 1);
+
+	server->machine = machine;
+	server->endpoint = endpoint;
+	LIST_INIT(&server->connections);
+	uv_pipe_init(&machine->loop, &server->listener, 0);
+	uv_timer_init(&machine->loop, &server->patience);
+	server->listener.data = server;
+	server->patience.data = server;
+	server->open_handles = 2;
+	guest_commands_add(server);
+	if (!server_add_link(server, error) || !server_listen(server, error)) {
+		control_server_free(server);
+		return NULL;
+	}
+	return server;
+}
+
+void control_server_free(struct control_server *server)
+{
+	if (!server)
+		return;
+	guest_commands_remove(server);
+	while (!LIST_EMPTY(&server->connections))
+		connection_cut(LIST_FIRST(&server->connections));
+	link_free(server->link);
+	uv_close((uv_handle_t *)&server->listener, server_closed);
+	uv_close((uv_handle_t *)&server->patience, server_closed);
+}
+
+/* ---------------------------------------------------------------- events */
+
+/* An attached client gets the console's bytes and nothing else. */
+static void server_broadcast(struct control_server *server, const char *event, JsonObject *data)
+{
+	g_autofree char *line = control_event(event, data);
+	struct connection *connection, *next;
+
+	for (connection = LIST_FIRST(&server->connections); connection; connection = next) {
+		next = connection_next(connection);
+		if (!connection_attached(connection))
+			connection_send(connection, line, strlen(line));
+	}
+}
+
+void control_server_event(struct control_server *server, enum machine_event event)
+{
+	static const char *const names[] = {
+		[MACHINE_PAUSED] = "paused",
+		[MACHINE_RESUMED] = "resumed",
+	};
+
+	/* Nobody can have connected before the start. */
+	if (event != MACHINE_STARTED)
+		server_broadcast(server, names[event], json_object_new());
+}
+
+/* ---------------------------------------------------------------- the end */
+
+static void server_impatient(uv_timer_t *timer)
+{
+	struct control_server *server = timer->data;
+
+	server->impatient = true;
+}
+
+void control_server_finish(struct control_server *server, enum machine_end end, uint32_t value)
+{
+	struct connection *connection, *next;
+	JsonObject *data = json_object_new();
+
+	json_object_set_string_member(data, "reason", guest_end_name(end));
+	json_object_set_int_member(data, "value", value);
+	server_broadcast(server, "ended", data);
+	if (server->link)
+		link_drain(server->link);
+	for (connection = LIST_FIRST(&server->connections); connection; connection = next) {
+		next = connection_next(connection);
+		connection_finish(connection);
+	}
+	uv_timer_start(&server->patience, server_impatient, PATIENCE_MS, 0);
+	while (!LIST_EMPTY(&server->connections) && !server->impatient)
+		uv_run(&server->machine->loop, UV_RUN_ONCE);
+	uv_timer_stop(&server->patience);
+}
