@@ -30,9 +30,12 @@ repeat()
 	done
 }
 
-# Objects in use by cache, exactly: caches give their spare slabs back first.
+# Objects in use by cache, exactly: caches give their spare slabs back first.  Address space of
+# vmalloc() is given back late, but before the kernel changes the rights of pages, as for a module.
 count_objects()
 {
+	modprobe loop
+	modprobe -r loop
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 	for cache in /sys/kernel/slab/*/shrink; do
