@@ -185,7 +185,13 @@ static int copy_sleeping(void *to, const void __user *from, size_t length)
 
 static int copy_now(void *to, const void __user *from, size_t length)
 {
-	return copy_from_user_nofault(to, from, length) ? -EAGAIN : 0;
+	unsigned long left;
+
+	/* Slots are user addresses: mica_memory_set() has seen to that. */
+	pagefault_disable();
+	left = __copy_from_user_inatomic(to, from, length);
+	pagefault_enable();
+	return left ? -EAGAIN : 0;
 }
 
 static int read_slots(struct mica_vm *vm, u64 gpa, void *to, size_t length,

@@ -132,7 +132,7 @@ static unsigned int understand(struct mica_vcpu *vcpu, const struct svm_insn *in
 	unsigned int at = 0, i, rex = 0;
 
 	/* A REX prefix that is not the last one does nothing. */
-	for (; at < insn->count; at++) {
+	for (; at < insn->count && insn->bytes[at] != opcode->bytes[0]; at++) {
 		if (svm_in_64bit_code(vcpu) && (insn->bytes[at] & 0xf0) == 0x40)
 			rex = insn->bytes[at];
 		else if (is_legacy_prefix(insn->bytes[at]))
