@@ -13,7 +13,7 @@ set_up()
 {
 	modprobe tun
 	[ -c /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; }
-	tunctl -t tap0 && ifconfig tap0 $here netmask 255.255.255.0 up
+	tunctl -t tap0 >/dev/null && ifconfig tap0 $here netmask 255.255.255.0 up
 }
 
 answers()
