@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "backends/block.h"
+#include "backends/net.h"
 
 #define MACHINE_DISKS_MAX	16u
 #define MACHINE_NETS_MAX	8u
@@ -23,7 +24,9 @@ struct machine_disk {
 };
 
 struct machine_net {
-	char *tap;			/* the host's interface */
+	char *tap;			/* the host's interface; NULL: `user` */
+	gboolean user;			/* by passt, without privileges */
+	GArray *forwards;		/* of struct net_forward, with `user`; NULL: none */
 	uint8_t mac[6];
 	gboolean mac_given;		/* else one is made up */
 };
