@@ -48,6 +48,18 @@ static gboolean attach(struct machine *machine, struct machine_function *functio
 	return function->attached;
 }
 
+static struct block *open_disk(const struct machine_disk *disk, GError **error)
+{
+	if (!block_is_nbd(disk->path))
+		return block_file_open(disk->path, disk->read_only, disk->cache, error);
+#ifdef MICA_HAVE_LIBNBD
+	return block_nbd_open(disk->path, disk->read_only, error);
+#else
+	error_set(error, "disk %s: this mica was built without libnbd", disk->path);
+	return NULL;
+#endif
+}
+
 static gboolean add_disk(struct machine *machine, const struct machine_disk *disk,
 			 unsigned int number, GError **error)
 {
@@ -59,7 +71,7 @@ static gboolean add_disk(struct machine *machine, const struct machine_disk *dis
 	};
 	struct block *block;
 
-	block = block_file_open(disk->path, disk->read_only, disk->cache, error);
+	block = open_disk(disk, error);
 	return block && attach(machine, function,
 			       block_device_new(&config, &machine->virtio->memory, block, error),
 			       error);

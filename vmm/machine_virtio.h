@@ -17,7 +17,7 @@
 struct machine;
 
 struct machine_disk {
-	char *path;
+	char *path;			/* or what block_is_nbd() */
 	char *serial;			/* NULL: none */
 	gboolean read_only;
 	enum block_cache cache;
