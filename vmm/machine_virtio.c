@@ -48,6 +48,18 @@ static gboolean attach(struct machine *machine, struct machine_function *functio
 	return function->attached;
 }
 
+static struct block *open_disk(const struct machine_disk *disk, GError **error)
+{
+	if (!block_is_nbd(disk->path))
+		return block_file_open(disk->path, disk->read_only, disk->cache, error);
+#ifdef MICA_HAVE_LIBNBD
+	return block_nbd_open(disk->path, disk->read_only, error);
+#else
+	error_set(error, "disk %s: this mica was built without libnbd", disk->path);
+	return NULL;
+#endif
+}
+
 static gboolean add_disk(struct machine *machine, const struct machine_disk *disk,
 			 unsigned int number, GError **error)
 {
@@ -59,7 +71,7 @@ static gboolean add_disk(struct machine *machine, const struct machine_disk *dis
 	};
 	struct block *block;
 
-	block = block_file_open(disk->path, disk->read_only, disk->cache, error);
+	block = open_disk(disk, error);
 	return block && attach(machine, function,
 			       block_device_new(&config, &machine->virtio->memory, block, error),
 			       error);
@@ -73,21 +85,31 @@ static void choose_mac(uint8_t *mac)
 	mac[0] = (mac[0] & ~1u) | 2;
 }
 
+static struct net *open_net(const struct machine_net *net, GError **error)
+{
+	const GArray *forwards = net->forwards;
+
+	if (!net->user)
+		return net_tap_open(net->tap, error);
+	return net_passt_open(forwards ? (const void *)forwards->data : NULL,
+			      forwards ? forwards->len : 0, error);
+}
+
 static gboolean add_net(struct machine *machine, const struct machine_net *net,
 			unsigned int number, GError **error)
 {
 	struct machine_function *function = new_function(machine, "net", number);
 	struct net_device_config config = { .name = function->name };
-	struct net *tap = net_tap_open(net->tap, error);
+	struct net *end = open_net(net, error);
 
-	if (!tap)
+	if (!end)
 		return FALSE;
 	if (net->mac_given)
 		memcpy(config.mac, net->mac, NET_MAC_SIZE);
 	else
 		choose_mac(config.mac);
 	return attach(machine, function,
-		      net_device_new(&config, &machine->virtio->memory, tap, error), error);
+		      net_device_new(&config, &machine->virtio->memory, end, error), error);
 }
 
 static gboolean add_rng(struct machine *machine, GError **error)

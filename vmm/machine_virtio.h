@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "backends/block.h"
+#include "backends/net.h"
 
 #define MACHINE_DISKS_MAX	16u
 #define MACHINE_NETS_MAX	8u
@@ -16,14 +17,16 @@
 struct machine;
 
 struct machine_disk {
-	char *path;
+	char *path;			/* or what block_is_nbd() */
 	char *serial;			/* NULL: none */
 	gboolean read_only;
 	enum block_cache cache;
 };
 
 struct machine_net {
-	char *tap;			/* the host's interface */
+	char *tap;			/* the host's interface; NULL: `user` */
+	gboolean user;			/* by passt, without privileges */
+	GArray *forwards;		/* of struct net_forward, with `user`; NULL: none */
 	uint8_t mac[6];
 	gboolean mac_given;		/* else one is made up */
 };

@@ -107,4 +107,19 @@ enum block_cache {
 struct block *block_file_open(const char *path, bool read_only, enum block_cache cache,
 			      GError **error);
 
+#define BLOCK_NBD_UNIX	"nbd:unix:"	/* and the path of a socket */
+
+/* Whether `path` names an NBD server: BLOCK_NBD_UNIX or a URI, nbd://, nbds://, nbd+unix://. */
+static inline bool block_is_nbd(const char *path)
+{
+	return g_str_has_prefix(path, BLOCK_NBD_UNIX) || g_str_has_prefix(path, "nbd://") ||
+	       g_str_has_prefix(path, "nbds://") || g_str_has_prefix(path, "nbd+unix://") ||
+	       g_str_has_prefix(path, "nbds+unix://");
+}
+
+#ifdef MICA_HAVE_LIBNBD
+/* nbd.c: what an NBD server has.  Waits for the connection. */
+struct block *block_nbd_open(const char *name, bool read_only, GError **error);
+#endif
+
 #endif

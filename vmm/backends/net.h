@@ -70,4 +70,19 @@ static inline void net_close(struct net *net)
 /* tap.c: an Ethernet interface of the host, made if it does not exist and may be. */
 struct net *net_tap_open(const char *name, GError **error);
 
+/* stream.c: a program at the other end of a UNIX stream socket, which is taken over. */
+struct net *net_stream_new(int fd);
+
+/* A port of the host whose connections or datagrams go to one of the guest. */
+struct net_forward {
+	bool udp;			/* else TCP */
+	uint16_t host;
+	uint16_t guest;
+};
+
+/* passt.c: what an ordinary user of the host may do in the network, by the program passt,
+ * which ends with the card.  Waits until it is ready. */
+struct net *net_passt_open(const struct net_forward *forwards, unsigned int count,
+			   GError **error);
+
 #endif

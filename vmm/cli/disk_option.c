@@ -78,6 +78,8 @@ gboolean disk_option_parse(struct machine_disk *disk, const char *value, GError 
 		if (!take_part(disk, part, error))
 			return FALSE;
 	}
+	if (block_is_nbd(disk->path) && disk->cache != BLOCK_CACHE_AUTO)
+		return error_set_usage(error, "cache= is for files; an NBD server has its own option");
 	return TRUE;
 }
 

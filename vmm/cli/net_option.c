@@ -25,12 +25,49 @@ static gboolean take_mac(struct machine_net *net, const char *text, GError **err
 	return TRUE;
 }
 
+/* *text is moved behind the number; -1: there is none from 1 to 65535. */
+static int take_port(const char **text)
+{
+	unsigned int port = 0;
+
+	while (g_ascii_isdigit(**text) && port <= UINT16_MAX)
+		port = port * 10 + *(*text)++ - '0';
+	return port && port <= UINT16_MAX ? (int)port : -1;
+}
+
+static gboolean take_forward(struct machine_net *net, const char *text, GError **error)
+{
+	bool udp = g_str_has_prefix(text, "udp:");
+	const char *at = text + strlen("tcp:");
+	struct net_forward forward;
+	int host = -1, guest = -1;
+
+	if (udp || g_str_has_prefix(text, "tcp:"))
+		host = take_port(&at);
+	if (host > 0 && *at++ == ':')
+		guest = take_port(&at);
+	if (guest < 0 || *at)
+		return error_set_usage(error, "forward=%s: is not of the form tcp:2222:22 or "
+				       "udp:5353:53: a port of the host, and the guest's", text);
+	forward = (struct net_forward){ udp, host, guest };
+	if (!net->forwards)
+		net->forwards = g_array_new(FALSE, FALSE, sizeof(struct net_forward));
+	g_array_append_val(net->forwards, forward);
+	return TRUE;
+}
+
 static gboolean take_part(struct machine_net *net, const char *part, GError **error)
 {
 	if (g_str_has_prefix(part, "mac="))
 		return take_mac(net, part + strlen("mac="), error);
+	if (g_str_has_prefix(part, "forward="))
+		return take_forward(net, part + strlen("forward="), error);
+	if (!strcmp(part, "user")) {
+		net->user = TRUE;
+		return TRUE;
+	}
 	if (!g_str_has_prefix(part, "tap="))
-		return error_set_usage(error, "'%s' is neither tap= nor mac=", part);
+		return error_set_usage(error, "'%s' is none of user, tap=, mac=, forward=", part);
 	g_free(net->tap);
 	net->tap = g_strdup(part + strlen("tap="));
 	return TRUE;
@@ -44,8 +81,11 @@ gboolean net_option_parse(struct machine_net *net, const char *value, GError **e
 		if (!take_part(net, part, error))
 			return FALSE;
 	}
-	if (!net->tap)
-		return error_set_usage(error, "tap=NAME is missing");
+	if (!net->tap == !net->user)
+		return error_set_usage(error, "one of user and tap=NAME is needed");
+	if (net->forwards && !net->user)
+		return error_set_usage(error, "forward= goes with user only; a tap interface can be "
+				       "reached as it is");
 	return TRUE;
 }
 
@@ -54,4 +94,5 @@ void net_option_clear(gpointer data)
 	struct machine_net *net = data;
 
 	g_free(net->tap);
+	g_clear_pointer(&net->forwards, g_array_unref);
 }

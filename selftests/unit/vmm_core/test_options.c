@@ -5,6 +5,7 @@
 #include "../../../vmm/cli/run_options.h"
 #include "../../../vmm/error.h"
 #include "../../../vmm/exit_status.h"
+#include "../../../vmm/machine_virtio.h"
 
 #define MIB	(1ull << 20)
 
@@ -232,6 +233,38 @@ static void test_refusals(void **state)
 	assert_refused("--initrd|,x", "--initrd: the file's name is empty");
 }
 
+static void test_devices(void **state)
+{
+	const struct net_forward *forwards;
+	const struct machine_net *nets;
+	struct machine_config config;
+
+	(void)state;
+	assert_true(parse("--kernel|k|--net|user,forward=tcp:2222:22,forward=udp:53:5353|--net|tap=t",
+			  &config, NULL));
+	nets = (const struct machine_net *)(void *)config.nets->data;
+	assert_int_equal(config.nets->len, 2);
+	assert_true(nets[0].user);
+	assert_int_equal(nets[0].forwards->len, 2);
+	forwards = (const struct net_forward *)(void *)nets[0].forwards->data;
+	assert_false(forwards[0].udp);
+	assert_int_equal(forwards[0].host, 2222);
+	assert_int_equal(forwards[0].guest, 22);
+	assert_true(forwards[1].udp);
+	assert_int_equal(forwards[1].host, 53);
+	assert_int_equal(forwards[1].guest, 5353);
+	assert_false(nets[1].user);
+	run_options_clear(&config);
+	assert_refused("--kernel|k|--net|user,tap=t", "one of user and tap=NAME");
+	assert_refused("--kernel|k|--net|mac=02:00:00:00:00:01", "one of user and tap=NAME");
+	assert_refused("--kernel|k|--net|tap=t,forward=tcp:1:1", "goes with user only");
+	assert_refused("--kernel|k|--net|user,forward=tcp:22", "is not of the form");
+	assert_refused("--kernel|k|--net|user,forward=icmp:1:1", "is not of the form");
+	assert_refused("--kernel|k|--net|user,forward=tcp:0:22", "is not of the form");
+	assert_refused("--kernel|k|--net|user,forward=tcp:22:65536", "is not of the form");
+	assert_refused("--kernel|k|--net|user,forward=tcp:22:22x", "is not of the form");
+}
+
 static void test_help(void **state)
 {
 	char run[] = "run", kernel[] = "--kernel", help[] = "--help", h[] = "-h";
@@ -276,6 +309,7 @@ int main(void)
 		cmocka_unit_test(test_control),
 		cmocka_unit_test(test_detach),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_devices),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_exit_status),
 	};

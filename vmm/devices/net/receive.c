@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../../message.h"
 #include "internal.h"
 
 /* Buffers for one frame.  A guest that merges buffers of 1500 bytes needs 45 for the
@@ -88,6 +89,13 @@ static bool deliver(struct net_device *device)
 	return true;
 }
 
+static void lose_host(struct net_device *device, int error)
+{
+	device->gone = true;
+	message("%s: the host's end of the card is gone (%s): the guest has no network there",
+		device->virtio.name, g_strerror(error));
+}
+
 static bool next_frame(struct net_device *device)
 {
 	ssize_t count;
@@ -99,10 +107,10 @@ static bool next_frame(struct net_device *device)
 	count = net_receive(device->net, device->frame, sizeof(device->frame));
 	if (count == -EAGAIN)
 		return false;
-	if (count <= (ssize_t)device->header) {
-		device->gone = count <= 0;	/* a header alone is no frame */
+	if (count <= 0)
+		lose_host(device, -count);
+	if (count <= (ssize_t)device->header)	/* a header alone is no frame */
 		return false;
-	}
 	device->held = count;
 	return true;
 }

@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A disk that an NBD server keeps, by libnbd: with qemu-nbd or nbdkit in any format that
+ * they know.
+ *
+ * Source: the NBD protocol ("The NBD protocol", doc/proto.md of the project) and libnbd(3).
+ *
+ * libnbd's callbacks come while it holds the handle's lock, so they only move a command from
+ * `under_way` to `finished`; settle() goes on with it.  A server that closes the connection,
+ * or has not answered for a while, is gone for good: whatever it had and whatever comes later
+ * fails, nothing waits.
+ */
+#include <errno.h>
+#include <libnbd.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "../error.h"
+#include "../message.h"
+#include "block.h"
+
+#define SECTOR		512u
+#define TRANSFER_MAX	(1u << 20)	/* bytes of one read or write; servers take 32 MiB */
+#define CLEAR_MAX	(1u << 30)	/* bytes of one trim or zero */
+#define PATIENCE_S	60		/* without any answer */
+#define DRAIN_MS	5000		/* the same while the guest or the user waits for us */
+
+struct nbd {
+	struct block block;		/* the first member; block.fd is the epoll */
+	struct nbd_handle *handle;	/* NULL: the server is gone */
+	char *name;
+	int timer;
+	uint32_t events;		/* that the epoll looks for at the connection */
+	bool can_flush;
+	bool can_fua;
+	bool can_trim;
+	bool can_zero;
+	bool failed;			/* a flush has: see block.h */
+	GQueue under_way;		/* of struct command */
+	GQueue finished;
+};
+
+/* A request, as one NBD command after the other. */
+struct command {
+	GList link;
+	struct nbd *nbd;
+	struct block_request *request;
+	uint64_t offset;		/* of the current part */
+	uint32_t length;
+	bool sent;			/* it is in `under_way` */
+	bool last;			/* nothing follows it */
+	int error;
+};
+
+static struct nbd *nbd_of(struct block *block)
+{
+	return (struct nbd *)block;
+}
+
+/* ---------------------------------------------------------------- the guest's buffers */
+
+/* Copies `length` bytes between the bounce buffer and what is left. */
+static void copy_bounce(const struct block_request *request, size_t length, bool to_bounce)
+{
+	const struct iovec *iov = request->left;
+	uint8_t *at = request->bounce;
+	size_t part;
+
+	for (; length; length -= part, at += part, iov++) {
+		part = MIN(length, iov->iov_len);
+		if (to_bounce)
+			memcpy(at, iov->iov_base, part);
+		else
+			memcpy(iov->iov_base, at, part);
+	}
+}
+
+static void advance(struct block_request *request, size_t length)
+{
+	size_t part;
+
+	while (length) {
+		part = MIN(length, request->left->iov_len);
+		request->left->iov_base = (uint8_t *)request->left->iov_base + part;
+		request->left->iov_len -= part;
+		length -= part;
+		if (!request->left->iov_len)
+			request->left++;
+	}
+}
+
+/* Where the current part is read to or written from; NULL: no memory. */
+static void *part_buffer(struct command *command)
+{
+	struct block_request *request = command->request;
+
+	if (request->op == BLOCK_WRITE_ZEROES) {
+		if (!request->bounce)
+			request->bounce = g_try_malloc0(TRANSFER_MAX);
+		return request->bounce;
+	}
+	if (request->left->iov_len >= command->length)
+		return request->left->iov_base;
+	request->bounce = g_try_malloc(command->length);
+	if (request->bounce && request->op == BLOCK_WRITE)
+		copy_bounce(request, command->length, true);
+	return request->bounce;
+}
+
+/* The current part has been transferred. */
+static void end_part(struct command *command)
+{
+	struct block_request *request = command->request;
+	bool transfer = request->op == BLOCK_READ || request->op == BLOCK_WRITE;
+
+	if (request->op == BLOCK_READ && request->bounce && !command->error)
+		copy_bounce(request, command->length, false);
+	if (transfer) {
+		g_clear_pointer(&request->bounce, g_free);
+		advance(request, command->length);
+	}
+	command->offset += command->length;
+	request->left_length -= command->length;
+}
+
+/* ---------------------------------------------------------------- commands */
+
+static int completed(void *opaque, int *error)
+{
+	struct command *command = opaque;
+	struct nbd *nbd = command->nbd;
+
+	command->error = *error > 0 ? -*error : 0;
+	command->sent = false;
+	g_queue_unlink(&nbd->under_way, &command->link);
+	g_queue_push_tail_link(&nbd->finished, &command->link);
+	return 1;			/* libnbd forgets it */
+}
+
+static void finish(struct command *command)
+{
+	struct block_request *request = command->request;
+	struct nbd *nbd = command->nbd;
+	int error = command->error;
+
+	if (error && (request->op == BLOCK_FLUSH || request->durable))
+		nbd->failed = true;
+	g_clear_pointer(&request->bounce, g_free);
+	g_free(command);
+	request->done(request, error);
+}
+
+static int64_t send_transfer(struct command *command, nbd_completion_callback callback)
+{
+	struct nbd *nbd = command->nbd;
+	uint32_t flags = command->request->durable && nbd->can_fua ? LIBNBD_CMD_FLAG_FUA : 0;
+	void *buffer;
+
+	command->length = MIN(command->request->left_length, TRANSFER_MAX);
+	buffer = part_buffer(command);
+	if (!buffer)
+		return -1;
+	if (command->request->op == BLOCK_READ)
+		return nbd_aio_pread(nbd->handle, buffer, command->length, command->offset,
+				     callback, 0);
+	return nbd_aio_pwrite(nbd->handle, buffer, command->length, command->offset, callback,
+			      flags);
+}
+
+static int64_t send_clear(struct command *command, nbd_completion_callback callback)
+{
+	const struct block_request *request = command->request;
+	struct nbd *nbd = command->nbd;
+	uint32_t flags = 0;
+
+	if (request->op == BLOCK_WRITE_ZEROES && !nbd->can_zero)
+		return send_transfer(command, callback);
+	command->length = MIN(request->left_length, CLEAR_MAX);
+	if (request->durable && nbd->can_fua)
+		flags |= LIBNBD_CMD_FLAG_FUA;
+	if (request->op == BLOCK_DISCARD)
+		return nbd_aio_trim(nbd->handle, command->length, command->offset, callback,
+				    flags);
+	if (!request->may_unmap)
+		flags |= LIBNBD_CMD_FLAG_NO_HOLE;
+	return nbd_aio_zero(nbd->handle, command->length, command->offset, callback, flags);
+}
+
+/* A flush, or the one behind a durable request for a server without FUA. */
+static int64_t send_flush(struct command *command, nbd_completion_callback callback)
+{
+	command->length = 0;
+	command->last = true;
+	return nbd_aio_flush(command->nbd->handle, callback, 0);
+}
+
+static int64_t send_part(struct command *command)
+{
+	const nbd_completion_callback callback = { completed, command, NULL };
+
+	if (!command->request->left_length)
+		return send_flush(command, callback);
+	switch (command->request->op) {
+	case BLOCK_READ:
+	case BLOCK_WRITE:
+		return send_transfer(command, callback);
+	case BLOCK_DISCARD:
+	case BLOCK_WRITE_ZEROES:
+		return send_clear(command, callback);
+	case BLOCK_FLUSH:
+		break;
+	}
+	g_assert_not_reached();
+}
+
+/* Whether there is nothing more to ask of the server. */
+static bool is_done(const struct command *command)
+{
+	const struct block_request *request = command->request;
+	struct nbd *nbd = command->nbd;
+
+	if (command->error || command->last)
+		return true;
+	if (request->op == BLOCK_DISCARD && !nbd->can_trim)
+		return true;			/* a wish */
+	if (request->left_length)
+		return false;
+	return !nbd->can_flush ||
+	       (request->op != BLOCK_FLUSH && (!request->durable || nbd->can_fua));
+}
+
+/* Sends the next part, or finishes the request. */
+static void next_part(struct command *command)
+{
+	struct nbd *nbd = command->nbd;
+
+	if (!command->error && !nbd->handle)
+		command->error = -EIO;
+	if (is_done(command)) {
+		finish(command);
+		return;
+	}
+	command->sent = true;
+	g_queue_push_tail_link(&nbd->under_way, &command->link);
+	if (send_part(command) >= 0 || !command->sent)
+		return;
+	g_queue_unlink(&nbd->under_way, &command->link);
+	command->sent = false;
+	command->error = -EIO;
+	finish(command);
+}
+
+/* ---------------------------------------------------------------- the connection */
+
+static void lose(struct nbd *nbd, const char *why)
+{
+	struct command *command;
+
+	message("disk %s: the server is gone (%s); the guest gets I/O errors from now on",
+		nbd->name, why);
+	nbd_close(g_steal_pointer(&nbd->handle));
+	nbd->failed = true;
+	while (!g_queue_is_empty(&nbd->under_way)) {
+		command = g_queue_peek_head(&nbd->under_way);
+		command->error = -EIO;
+		command->sent = false;
+		g_queue_unlink(&nbd->under_way, &command->link);
+		g_queue_push_tail_link(&nbd->finished, &command->link);
+	}
+}
+
+static void set_timer(struct nbd *nbd, bool on)
+{
+	const struct itimerspec time = { .it_value.tv_sec = on ? PATIENCE_S : 0 };
+
+	timerfd_settime(nbd->timer, 0, &time, NULL);
+}
+
+/* Looks for what the connection can do next; false: it is closed. */
+static bool watch(struct nbd *nbd)
+{
+	unsigned int direction = nbd_aio_get_direction(nbd->handle);
+	struct epoll_event event = { .data.fd = 0 };
+
+	if (nbd_aio_is_dead(nbd->handle) || nbd_aio_is_closed(nbd->handle))
+		return false;
+	if (direction & LIBNBD_AIO_DIRECTION_READ)
+		event.events |= EPOLLIN;
+	if (direction & LIBNBD_AIO_DIRECTION_WRITE)
+		event.events |= EPOLLOUT;
+	if (event.events == nbd->events)
+		return true;
+	nbd->events = event.events;
+	return epoll_ctl(nbd->block.fd, EPOLL_CTL_MOD, nbd_aio_get_fd(nbd->handle), &event) == 0;
+}
+
+/* Goes on with what the server has answered. */
+static void settle(struct nbd *nbd)
+{
+	struct command *command;
+
+	if (!g_queue_is_empty(&nbd->finished))
+		set_timer(nbd, true);
+	do {
+		while (!g_queue_is_empty(&nbd->finished)) {
+			command = g_queue_peek_head(&nbd->finished);
+			g_queue_unlink(&nbd->finished, &command->link);
+			end_part(command);
+			next_part(command);
+		}
+		if (nbd->handle && !watch(nbd))
+			lose(nbd, "it closed the connection");
+	} while (!g_queue_is_empty(&nbd->finished));
+	if (g_queue_is_empty(&nbd->under_way))
+		set_timer(nbd, false);
+}
+
+static void talk(struct nbd *nbd, uint32_t events)
+{
+	if (events & EPOLLOUT)
+		nbd_aio_notify_write(nbd->handle);
+	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) &&
+	    (nbd_aio_get_direction(nbd->handle) & LIBNBD_AIO_DIRECTION_READ))
+		nbd_aio_notify_read(nbd->handle);
+}
+
+/* Returns how many events there were. */
+static int pump(struct nbd *nbd, int timeout_ms)
+{
+	struct epoll_event events[2];
+	int count = epoll_wait(nbd->block.fd, events, G_N_ELEMENTS(events), timeout_ms);
+
+	for (int i = 0; i < count && nbd->handle; i++) {
+		if (events[i].data.fd == nbd->timer)
+			lose(nbd, "it does not answer");
+		else
+			talk(nbd, events[i].events);
+	}
+	settle(nbd);
+	return count < 0 && errno == EINTR ? 1 : count;
+}
+
+/* ---------------------------------------------------------------- as a disk */
+
+static void nbd_submit(struct block *block, struct block_request *request)
+{
+	struct command *command = g_new0(struct command, 1);
+	struct nbd *nbd = nbd_of(block);
+
+	command->link.data = command;
+	command->nbd = nbd;
+	command->request = request;
+	command->offset = request->offset;
+	request->bounce = NULL;
+	request->left = request->iov;
+	request->left_length = request->op == BLOCK_FLUSH ? 0 : request->length;
+	if (nbd->failed && (request->op == BLOCK_FLUSH || request->durable))
+		command->error = -EIO;
+	if (g_queue_is_empty(&nbd->under_way))
+		set_timer(nbd, true);
+	next_part(command);
+}
+
+static void nbd_submitted(struct block *block)
+{
+	settle(nbd_of(block));
+}
+
+static void nbd_reap(struct block *block)
+{
+	pump(nbd_of(block), 0);
+}
+
+static void nbd_drain(struct block *block)
+{
+	struct nbd *nbd = nbd_of(block);
+
+	settle(nbd);
+	while (!g_queue_is_empty(&nbd->under_way))
+		if (pump(nbd, DRAIN_MS) <= 0 && nbd->handle) {
+			lose(nbd, "it does not answer");
+			settle(nbd);
+		}
+}
+
+static void nbd_free(struct block *block)
+{
+	struct nbd *nbd = nbd_of(block);
+
+	if (nbd->handle)
+		nbd_aio_disconnect(nbd->handle, 0);
+	nbd_close(nbd->handle);
+	close(nbd->timer);
+	close(block->fd);
+	g_free(nbd->name);
+	g_free(nbd);
+}
+
+static const struct block_ops nbd_ops = {
+	.submit = nbd_submit,
+	.submitted = nbd_submitted,
+	.reap = nbd_reap,
+	.drain = nbd_drain,
+	.close = nbd_free,
+};
+
+/* ---------------------------------------------------------------- opening */
+
+static gboolean connect_to(struct nbd *nbd, GError **error)
+{
+	int status;
+
+	if (g_str_has_prefix(nbd->name, BLOCK_NBD_UNIX))
+		status = nbd_connect_unix(nbd->handle, nbd->name + strlen(BLOCK_NBD_UNIX));
+	else
+		status = nbd_connect_uri(nbd->handle, nbd->name);
+	if (status < 0)
+		return error_set(error, "disk %s: %s", nbd->name, nbd_get_error());
+	return TRUE;
+}
+
+static gboolean take_properties(struct nbd *nbd, bool read_only, GError **error)
+{
+	int64_t smallest = nbd_get_block_size(nbd->handle, LIBNBD_SIZE_MINIMUM);
+	int64_t size = nbd_get_size(nbd->handle);
+
+	if (size < (int64_t)SECTOR)
+		return error_set(error, "disk %s: the server's disk is smaller than a sector",
+				 nbd->name);
+	if (smallest > (int64_t)SECTOR)
+		return error_set(error, "disk %s: the server takes no requests of less than %d "
+				 "bytes; the guest's have 512", nbd->name, (int)smallest);
+	if (!read_only && nbd_is_read_only(nbd->handle) > 0)
+		return error_set(error, "disk %s: the server lets nobody write; use it with `ro`",
+				 nbd->name);
+	nbd->block.size = size - size % SECTOR;
+	nbd->block.read_only = read_only;
+	nbd->can_flush = nbd_can_flush(nbd->handle) > 0;
+	nbd->can_fua = nbd_can_fua(nbd->handle) > 0;
+	nbd->can_trim = nbd_can_trim(nbd->handle) > 0;
+	nbd->can_zero = nbd_can_zero(nbd->handle) > 0;
+	if (!read_only && !nbd->can_flush)
+		message("disk %s: the server cannot flush: its data may not survive a power cut",
+			nbd->name);
+	return TRUE;
+}
+
+static gboolean start_watching(struct nbd *nbd, GError **error)
+{
+	struct epoll_event timer = { .events = EPOLLIN, .data.fd = nbd->timer };
+	struct epoll_event connection = { .data.fd = 0 };
+
+	if (nbd->block.fd < 0 || nbd->timer < 0 ||
+	    epoll_ctl(nbd->block.fd, EPOLL_CTL_ADD, nbd->timer, &timer) < 0 ||
+	    epoll_ctl(nbd->block.fd, EPOLL_CTL_ADD, nbd_aio_get_fd(nbd->handle), &connection) < 0 ||
+	    !watch(nbd))
+		return error_set_errno(error, errno, "disk %s: cannot wait for the server",
+				       nbd->name);
+	return TRUE;
+}
+
+struct block *block_nbd_open(const char *name, bool read_only, GError **error)
+{
+	struct nbd *nbd = g_new0(struct nbd, 1);
+
+	nbd->block.ops = &nbd_ops;
+	nbd->block.fd = epoll_create1(EPOLL_CLOEXEC);
+	nbd->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	nbd->name = g_strdup(name);
+	nbd->handle = nbd_create();
+	if (nbd->handle && connect_to(nbd, error) && take_properties(nbd, read_only, error) &&
+	    start_watching(nbd, error))
+		return &nbd->block;
+	if (!nbd->handle)
+		error_set(error, "disk %s: %s", name, nbd_get_error());
+	nbd_free(&nbd->block);
+	return NULL;
+}
