@@ -237,13 +237,13 @@ static void test_devices(void **state)
 {
 	const struct net_forward *forwards;
 	const struct machine_net *nets;
-	struct machine_config config;
+	struct run_config config;
 
 	(void)state;
 	assert_true(parse("--kernel|k|--net|user,forward=tcp:2222:22,forward=udp:53:5353|--net|tap=t",
 			  &config, NULL));
-	nets = (const struct machine_net *)(void *)config.nets->data;
-	assert_int_equal(config.nets->len, 2);
+	nets = (const struct machine_net *)(void *)config.machine.nets->data;
+	assert_int_equal(config.machine.nets->len, 2);
 	assert_true(nets[0].user);
 	assert_int_equal(nets[0].forwards->len, 2);
 	forwards = (const struct net_forward *)(void *)nets[0].forwards->data;
