@@ -30,9 +30,11 @@ struct fixture {
 
 static void open_stream(struct fixture *f)
 {
+	const struct timeval patience = { .tv_sec = PATIENCE_MS / 1000 };
 	int ends[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	setsockopt(ends[1], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	f->far = ends[1];
 	f->net = net_stream_new(ends[0]);
 	assert_int_equal(net_set_up(f->net, HEADER, 0), 0);
