@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 static const int fatal_signals[] = {
-	SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGABRT,
+	SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT,
 };
 
 /* File scope, because a signal's handler must find it. */
@@ -18,11 +18,16 @@ static struct {
 	bool handlers;
 } tty;
 
-/* SA_RESETHAND has made the signal deadly again; it is delivered when this returns. */
-static void console_tty_dying(int number)
+void console_tty_restore(void)
 {
 	if (tty.raw)
 		tcsetattr(tty.fd, TCSANOW, &tty.saved);
+}
+
+/* SA_RESETHAND has made the signal deadly again; it is delivered when this returns. */
+static void console_tty_dying(int number)
+{
+	console_tty_restore();
 	raise(number);
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "kept.h"
 
 /* Bits of the feature words (SDM volume 2 "CPUID", APM volume 3 "CPUID"). */
 #define CPUID_1_ECX_VT_X		(1u << 5)
@@ -199,7 +200,7 @@ int host_open(struct mica_info *info, GError **error)
 {
 	struct host_view view = { 0 };
 	g_autofree char *text = NULL;
-	int fd = open(HOST_DEVICE, O_RDWR | O_CLOEXEC);
+	int fd = kept_open(HOST_DEVICE, O_RDWR | O_CLOEXEC, 0);
 	int number = errno;
 
 	if (fd < 0) {

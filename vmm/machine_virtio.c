@@ -60,7 +60,18 @@ static struct block *open_disk(const struct machine_disk *disk, GError **error)
 #endif
 }
 
-static gboolean add_disk(struct machine *machine, const struct machine_disk *disk,
+/* Confinement opens nothing by its name: what the first life of the guest has opened, its next
+ * ones go on with, and the configuration closes. */
+static struct block *keep_disk(struct machine_disk *disk, GError **error)
+{
+	if (!disk->block)
+		disk->block = open_disk(disk, error);
+	if (disk->block)
+		disk->block->kept = true;
+	return disk->block;
+}
+
+static gboolean add_disk(struct machine *machine, struct machine_disk *disk,
 			 unsigned int number, GError **error)
 {
 	struct machine_function *function = new_function(machine, "disk", number);
@@ -71,7 +82,7 @@ static gboolean add_disk(struct machine *machine, const struct machine_disk *dis
 	};
 	struct block *block;
 
-	block = open_disk(disk, error);
+	block = keep_disk(disk, error);
 	return block && attach(machine, function,
 			       block_device_new(&config, &machine->virtio->memory, block, error),
 			       error);
@@ -95,12 +106,21 @@ static struct net *open_net(const struct machine_net *net, GError **error)
 			      forwards ? forwards->len : 0, error);
 }
 
-static gboolean add_net(struct machine *machine, const struct machine_net *net,
+static struct net *keep_net(struct machine_net *net, GError **error)
+{
+	if (!net->end)
+		net->end = open_net(net, error);
+	if (net->end)
+		net->end->kept = true;
+	return net->end;
+}
+
+static gboolean add_net(struct machine *machine, struct machine_net *net,
 			unsigned int number, GError **error)
 {
 	struct machine_function *function = new_function(machine, "net", number);
 	struct net_device_config config = { .name = function->name };
-	struct net *end = open_net(net, error);
+	struct net *end = keep_net(net, error);
 
 	if (!end)
 		return FALSE;

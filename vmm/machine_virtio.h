@@ -21,6 +21,7 @@ struct machine_disk {
 	char *serial;			/* NULL: none */
 	gboolean read_only;
 	enum block_cache cache;
+	struct block *block;		/* open since the guest's first life; NULL: not yet */
 };
 
 struct machine_net {
@@ -29,6 +30,7 @@ struct machine_net {
 	GArray *forwards;		/* of struct net_forward, with `user`; NULL: none */
 	uint8_t mac[6];
 	gboolean mac_given;		/* else one is made up */
+	struct net *end;		/* open since the guest's first life; NULL: not yet */
 };
 
 /* Makes the devices of machine->config and attaches them, before pci_host_assign(). */

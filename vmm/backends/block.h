@@ -63,6 +63,7 @@ struct block {
 	const struct block_ops *ops;
 	uint64_t size;			/* bytes, a multiple of 512 */
 	bool read_only;
+	bool kept;			/* block_close() leaves it open, for the next who has it */
 	int fd;				/* readable when block_reap() has work; -1: never */
 };
 
@@ -92,7 +93,7 @@ static inline void block_drain(struct block *block)
 /* Nothing may be under way.  NULL is fine. */
 static inline void block_close(struct block *block)
 {
-	if (block)
+	if (block && !block->kept)
 		block->ops->close(block);
 }
 

@@ -6,6 +6,7 @@
 #include "../exit_status.h"
 #include "../host.h"
 #include "../message.h"
+#include "../sandbox/sandbox.h"
 #include "cli.h"
 #include "options.h"
 
@@ -39,6 +40,13 @@ static void info_print(const struct mica_info *info)
 	printf("\n");
 }
 
+static void info_print_confinement(void)
+{
+	g_autofree char *text = sandbox_describe();
+
+	printf("confinement      %s\n", text);
+}
+
 int cli_info(int argc, char **argv)
 {
 	g_autoptr(GError) error = NULL;
@@ -60,6 +68,7 @@ int cli_info(int argc, char **argv)
 		return EXIT_STATUS_ERROR;
 	}
 	info_print(&info);
+	info_print_confinement();
 	close(fd);
 	return EXIT_STATUS_OK;
 }

@@ -93,6 +93,9 @@ void net_option_clear(gpointer data)
 {
 	struct machine_net *net = data;
 
+	if (net->end)
+		net->end->kept = false;
+	net_close(net->end);
 	g_free(net->tap);
 	g_clear_pointer(&net->forwards, g_array_unref);
 }

@@ -7,7 +7,10 @@
 #include "../error.h"
 #include "../exit_status.h"
 #include "../machine.h"
+#include "../kept.h"
 #include "../message.h"
+#include "../sandbox/sandbox.h"
+#include "../sandbox/thread.h"
 #include "cli.h"
 #include "detach.h"
 #include "options.h"
@@ -96,13 +99,28 @@ static enum machine_end run_once(struct run *run, uint32_t *value)
 
 	if (machine && run->endpoint)
 		run->server = control_server_new(machine, run->endpoint, &error);
-	if (error)
+	if (error) {
 		message("%s", error->message);
-	else
+	} else {
+		thread_confine(THREAD_MAIN);
 		end = run_machine(run, machine, value);
+	}
 	g_clear_pointer(&run->server, control_server_free);
 	machine_free(machine);
 	return end;
+}
+
+/* Before the guest is made: its threads give up their rights as they are started. */
+static gboolean run_confine(const struct run_config *config,
+			    const struct control_endpoint *endpoint, GError **error)
+{
+	g_autofree char *folder = endpoint ? g_path_get_dirname(endpoint->path) : NULL;
+	const struct sandbox_config sandbox = { .restart = config->restart, .folder = folder };
+
+	if (!config->no_sandbox)
+		return sandbox_prepare(&sandbox, error);
+	message("--no-sandbox: the guest runs without confinement: for debugging only");
+	return TRUE;
 }
 
 static int run_guest(const struct run_config *config, int detach_fd)
@@ -114,8 +132,9 @@ static int run_guest(const struct run_config *config, int detach_fd)
 
 	if (!config->no_control)
 		run.endpoint = control_endpoint_new("", config->control, config->machine.name, &error);
-	if (error) {
+	if (error || !run_confine(config, run.endpoint, &error)) {
 		message("%s", error->message);
+		control_endpoint_free(run.endpoint);
 		return EXIT_STATUS_ERROR;
 	}
 	do
@@ -131,6 +150,7 @@ static int run_parsed(struct run_config *config)
 	int detach_fd = -1;
 	int status;
 
+	kept_start();
 	if (config->detach) {
 		detach_fd = detach_begin(&status);
 		if (detach_fd < 0)
@@ -156,5 +176,6 @@ int cli_run(int argc, char **argv)
 		status = EXIT_STATUS_USAGE;
 	}
 	run_options_clear(&config);
+	kept_end();
 	return status;
 }

@@ -26,6 +26,7 @@ struct control_server {
 	uv_timer_t patience;			/* at the end */
 	bool impatient;				/* it has expired */
 	unsigned int open_handles;		/* of the two */
+	int statm_fd;				/* /proc/self/statm; -1: the host has none */
 	struct connection_list connections;
 	unsigned int connection_count;
 };

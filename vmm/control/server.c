@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "../error.h"
+#include "../kept.h"
 #include "endpoint.h"
 #include "internal.h"
 #include "protocol.h"
@@ -54,6 +55,7 @@ struct control_server *control_server_new(struct machine *machine,
 
 	server->machine = machine;
 	server->endpoint = endpoint;
+	server->statm_fd = kept_open("/proc/self/statm", O_RDONLY | O_CLOEXEC, 0);
 	LIST_INIT(&server->connections);
 	uv_pipe_init(&machine->loop, &server->listener, 0);
 	uv_timer_init(&machine->loop, &server->patience);
@@ -73,6 +75,8 @@ void control_server_free(struct control_server *server)
 	if (!server)
 		return;
 	guest_commands_remove(server);
+	if (server->statm_fd >= 0)
+		close(server->statm_fd);
 	while (!LIST_EMPTY(&server->connections))
 		connection_cut(LIST_FIRST(&server->connections));
 	link_free(server->link);

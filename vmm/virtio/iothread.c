@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../error.h"
+#include "../sandbox/thread.h"
 
 enum wish {
 	WISH_PAUSE,
@@ -61,6 +62,7 @@ static void *iothread_main(void *opaque)
 {
 	struct iothread *thread = opaque;
 
+	thread_confine(THREAD_IO);
 	while (park(thread)) {
 		while (!iothread_pausing(thread)) {
 			take_kicks(thread);

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "thread.h"
+
+#include <stddef.h>
+
+/* As confinement is, this is the whole process's. */
+static void (*thread_confine_by)(enum thread_kind kind);
+
+void thread_set_confine(void (*confine)(enum thread_kind kind))
+{
+	thread_confine_by = confine;
+}
+
+void thread_confine(enum thread_kind kind)
+{
+	if (thread_confine_by)
+		thread_confine_by(kind);
+}
