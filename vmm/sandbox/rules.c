@@ -97,7 +97,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	/* Memory: none that could be executed. */
 	{ "mmap", "not executable", SYS_mmap, V | I | M, 0, "malloc, stacks", NULL,
 	  LACKS(2, PROT_EXEC) },
-	{ "mprotect", "not executable", SYS_mprotect, V | I | M, 0, "malloc, stacks", NULL,
+	{ "mprotect", "not executable", SYS_mprotect, M, 0, "stacks", NULL,
 	  LACKS(2, PROT_EXEC) },
 	{ "munmap", NULL, SYS_munmap, V | I | M, 0, "malloc, stacks", NULL, ANY },
 	{ "mremap", NULL, SYS_mremap, M, 0, "realloc", RARE, ANY },

@@ -16,8 +16,11 @@
 #include "landlock.h"
 #include "report.h"
 
-/* With a limit glibc does not count the host's CPUs, for which it would open a file. */
-#define ARENAS		4
+/*
+ * Of malloc, for all threads.  Before it makes a further one glibc opens a file to count the
+ * host's CPUs, and before it shrinks one it opens /proc/sys/vm/overcommit_memory.
+ */
+#define ARENAS		1
 
 /* Confinement is of the whole process. */
 static struct {
