@@ -26,6 +26,7 @@
 #include "clock.h"
 #include "console.h"
 #include "gsi.h"
+#include "machine_virtio.h"
 #include "memory.h"
 #include "power.h"
 
@@ -37,6 +38,7 @@ struct machine_config {
 	GArray *disks;			/* of struct machine_disk; NULL: none */
 	GArray *nets;			/* of struct machine_net; NULL: none */
 	gboolean rng;			/* an entropy device */
+	struct machine_balloon_config balloon;
 	uint64_t memory;		/* bytes, a multiple of 2 MiB */
 	unsigned int cpus;		/* 1..MICA_MAX_VCPUS */
 	struct console_config console;

@@ -3,11 +3,13 @@
 
 #include <string.h>
 
+#include "devices/balloon/device.h"
 #include "devices/block/device.h"
 #include "devices/net/device.h"
 #include "devices/rng/device.h"
 #include "error.h"
 #include "machine.h"
+#include "machine_balloon.h"
 #include "pci/host.h"
 #include "virtio/pci_transport.h"
 
@@ -23,6 +25,7 @@ struct machine_function {
 struct machine_virtio {
 	struct virtio_memory memory;
 	GPtrArray *functions;		/* of struct machine_function */
+	struct machine_balloon *balloon;	/* NULL: none */
 };
 
 static struct machine_function *new_function(struct machine *machine, const char *kind,
@@ -121,6 +124,25 @@ static gboolean add_rng(struct machine *machine, GError **error)
 			      &machine->lock, error), error);
 }
 
+static gboolean add_balloon(struct machine *machine, GError **error)
+{
+	const struct machine_balloon_config *wanted = &machine->config->balloon;
+	struct machine_function *function = new_function(machine, "balloon", 0);
+	const struct balloon_config config = {
+		.name = function->name,
+		.target = wanted->target ? wanted->target : machine->config->memory,
+		.no_oom = wanted->no_oom,
+		.no_reporting = wanted->no_reporting,
+	};
+	struct virtio_device *device;
+
+	device = balloon_new(&config, &machine->virtio->memory, error);
+	if (!attach(machine, function, device, error))
+		return FALSE;
+	machine->virtio->balloon = machine_balloon_new(machine, device);
+	return TRUE;
+}
+
 gboolean machine_add_virtio(struct machine *machine, GError **error)
 {
 	const GArray *disks = machine->config->disks;
@@ -135,6 +157,8 @@ gboolean machine_add_virtio(struct machine *machine, GError **error)
 	for (guint i = 0; nets && i < nets->len; i++)
 		if (!add_net(machine, &g_array_index(nets, struct machine_net, i), i, error))
 			return FALSE;
+	if (machine->config->balloon.wanted && !add_balloon(machine, error))
+		return FALSE;
 	return !machine->config->rng || add_rng(machine, error);
 }
 
@@ -153,6 +177,7 @@ void machine_free_virtio(struct machine *machine)
 
 	if (!virtio)
 		return;
+	machine_balloon_free(virtio->balloon);
 	for (guint i = 0; i < virtio->functions->len; i++)
 		free_function(machine, g_ptr_array_index(virtio->functions, i));
 	g_ptr_array_unref(virtio->functions);

@@ -31,6 +31,13 @@ struct machine_net {
 	gboolean mac_given;		/* else one is made up */
 };
 
+struct machine_balloon_config {
+	gboolean wanted;
+	uint64_t target;		/* bytes that the guest shall keep; 0: all */
+	gboolean no_oom;		/* it may not take pages when it runs out */
+	gboolean no_reporting;
+};
+
 /* Makes the devices of machine->config and attaches them, before pci_host_assign(). */
 gboolean machine_add_virtio(struct machine *machine, GError **error);
 /* Before the PCI host.  Valid on what is half made. */

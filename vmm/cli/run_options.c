@@ -6,6 +6,7 @@
 
 #include "../error.h"
 #include "../exit_status.h"
+#include "balloon_option.h"
 #include "disk_option.h"
 #include "net_option.h"
 #include "options.h"
@@ -164,6 +165,13 @@ static gboolean take_net(void *target, const char *value, GError **error)
 	return FALSE;
 }
 
+static gboolean take_balloon(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+
+	return balloon_option_parse(&config->balloon, value, error);
+}
+
 static gboolean take_rng(void *target, const char *value, GError **error)
 {
 	struct machine_config *config = target;
@@ -230,6 +238,8 @@ static const struct cli_option run_options[] = {
 	  "a disk, from a file or block device; may be repeated", take_disk },
 	{ "net", "tap=NAME|user[,mac=ADDRESS][,forward=tcp|udp:PORT:PORT]",
 	  "a network card: a tap interface, or passt(1), which needs no rights", take_net },
+	{ "balloon", "[target=SIZE][,deflate-on-oom=on|off][,reporting=on|off]",
+	  "a device by which the guest gives memory back to the host", take_balloon },
 	{ "rng", NULL, "a virtio device with random bytes of the host", take_rng },
 	{ "control", "PATH", "the control socket; none: there is none (a folder of guests)",
 	  take_control },
@@ -289,6 +299,8 @@ gboolean run_options_parse(int argc, char **argv, struct run_config *run, GError
 		return FALSE;
 	if (!config->kernel)
 		return error_set_usage(error, "--kernel FILE is missing");
+	if (config->balloon.target > config->memory)
+		return error_set_usage(error, "--balloon: the target is more than the guest has");
 	if (!config->command_line)
 		config->command_line = g_strdup("");
 	return check_detach(run, error);
