@@ -39,6 +39,8 @@ struct machine_config {
 	GArray *nets;			/* of struct machine_net; NULL: none */
 	gboolean rng;			/* an entropy device */
 	struct machine_balloon_config balloon;
+	gboolean console_virtio;	/* the console is a virtio device's, not the serial port */
+	GArray *ports;			/* of struct machine_port; NULL: none */
 	uint64_t memory;		/* bytes, a multiple of 2 MiB */
 	unsigned int cpus;		/* 1..MICA_MAX_VCPUS */
 	struct console_config console;

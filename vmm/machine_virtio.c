@@ -10,6 +10,7 @@
 #include "error.h"
 #include "machine.h"
 #include "machine_balloon.h"
+#include "machine_console.h"
 #include "pci/host.h"
 #include "virtio/pci_transport.h"
 
@@ -26,6 +27,7 @@ struct machine_virtio {
 	struct virtio_memory memory;
 	GPtrArray *functions;		/* of struct machine_function */
 	struct machine_balloon *balloon;	/* NULL: none */
+	struct machine_console *console;	/* NULL: none */
 };
 
 static struct machine_function *new_function(struct machine *machine, const char *kind,
@@ -143,6 +145,22 @@ static gboolean add_balloon(struct machine *machine, GError **error)
 	return TRUE;
 }
 
+static gboolean add_console(struct machine *machine, GError **error)
+{
+	struct machine_function *function = new_function(machine, "console", 0);
+	struct machine_virtio *virtio = machine->virtio;
+	struct virtio_device *device = NULL;
+
+	virtio->console = machine_console_new(machine, function->name, &virtio->memory, &device,
+					      error);
+	return attach(machine, function, device, error);
+}
+
+static bool wants_console(const struct machine_config *config)
+{
+	return config->console_virtio || (config->ports && config->ports->len);
+}
+
 gboolean machine_add_virtio(struct machine *machine, GError **error)
 {
 	const GArray *disks = machine->config->disks;
@@ -158,6 +176,8 @@ gboolean machine_add_virtio(struct machine *machine, GError **error)
 		if (!add_net(machine, &g_array_index(nets, struct machine_net, i), i, error))
 			return FALSE;
 	if (machine->config->balloon.wanted && !add_balloon(machine, error))
+		return FALSE;
+	if (wants_console(machine->config) && !add_console(machine, error))
 		return FALSE;
 	return !machine->config->rng || add_rng(machine, error);
 }
@@ -178,8 +198,14 @@ void machine_free_virtio(struct machine *machine)
 	if (!virtio)
 		return;
 	machine_balloon_free(virtio->balloon);
+	machine_console_free(virtio->console);
 	for (guint i = 0; i < virtio->functions->len; i++)
 		free_function(machine, g_ptr_array_index(virtio->functions, i));
 	g_ptr_array_unref(virtio->functions);
 	g_free(virtio);
+}
+
+struct machine_console *machine_virtio_console(const struct machine *machine)
+{
+	return machine->virtio ? machine->virtio->console : NULL;
 }
