@@ -265,6 +265,37 @@ static void test_devices(void **state)
 	assert_refused("--kernel|k|--net|user,forward=tcp:22:22x", "is not of the form");
 }
 
+/* The only option whose value may be left out. */
+static void test_balloon(void **state)
+{
+	struct run_config config;
+	GError *error = NULL;
+
+	(void)state;
+	assert_true(parse("--kernel|k|--balloon|--rng", &config, &error));
+	assert_true(config.machine.balloon.wanted && config.machine.rng);
+	assert_true(config.machine.balloon.target == 0);
+	assert_false(config.machine.balloon.no_oom || config.machine.balloon.no_reporting);
+	run_options_clear(&config);
+	assert_true(parse("--balloon|target=64M,deflate-on-oom=off,reporting=off|--kernel|k", &config,
+			  &error));
+	assert_true(config.machine.balloon.target == 64 * MIB);
+	assert_true(config.machine.balloon.no_oom && config.machine.balloon.no_reporting);
+	run_options_clear(&config);
+	assert_true(parse("--kernel|k|--balloon=reporting=on|--balloon", &config, &error));
+	assert_true(config.machine.balloon.wanted);
+	run_options_clear(&config);
+	assert_true(parse("--kernel|k", &config, &error));
+	assert_false(config.machine.balloon.wanted);
+	run_options_clear(&config);
+	assert_refused("--kernel|k|--balloon|target=513M", "more than the guest has");
+	assert_refused("--kernel|k|--balloon|target=1M", "2M or more");
+	assert_refused("--kernel|k|--balloon|target=x", "is not a size");
+	assert_refused("--kernel|k|--balloon|reporting=yes", "is neither on nor off");
+	assert_refused("--kernel|k|--balloon|64M", "'64M' is none of target=");
+	assert_refused("--kernel|k|--balloon=", "'' is none of target=");
+}
+
 static void test_help(void **state)
 {
 	char run[] = "run", kernel[] = "--kernel", help[] = "--help", h[] = "-h";
@@ -310,6 +341,7 @@ int main(void)
 		cmocka_unit_test(test_detach),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_devices),
+		cmocka_unit_test(test_balloon),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_exit_status),
 	};
