@@ -4,12 +4,23 @@
 #include <glib.h>
 #include <unistd.h>
 
-/* Path to descriptor.  As descriptors are, this is the whole process's. */
+struct kept_file {
+	int fd;
+	char *remove;			/* NULL: nothing */
+};
+
+/* By their keys.  As descriptors are, this is the whole process's. */
 static GHashTable *kept;
 
-static void kept_close(gpointer fd)
+static void kept_close(gpointer data)
 {
-	close(GPOINTER_TO_INT(fd));
+	struct kept_file *file = data;
+
+	if (file->remove)
+		unlink(file->remove);
+	close(file->fd);
+	g_free(file->remove);
+	g_free(file);
 }
 
 void kept_start(void)
@@ -23,26 +34,54 @@ void kept_end(void)
 	g_clear_pointer(&kept, g_hash_table_unref);
 }
 
-bool kept_has(const char *path)
+static struct kept_file *kept_find(const char *key)
 {
-	return kept && g_hash_table_contains(kept, path);
+	return kept ? g_hash_table_lookup(kept, key) : NULL;
+}
+
+bool kept_has(const char *key)
+{
+	return kept_find(key);
+}
+
+int kept_again(const char *key)
+{
+	const struct kept_file *file = kept_find(key);
+	int fd = file ? fcntl(file->fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+	if (fd >= 0)
+		lseek(fd, 0, SEEK_SET);		/* a pipe has no beginning */
+	return fd;
+}
+
+void kept_put(const char *key, int fd)
+{
+	struct kept_file *file;
+	int copy = kept ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+	if (copy < 0)
+		return;
+	file = g_new0(struct kept_file, 1);
+	file->fd = copy;
+	g_hash_table_insert(kept, g_strdup(key), file);
+}
+
+void kept_remove_at_end(const char *path)
+{
+	struct kept_file *file = kept_find(path);
+
+	if (file && !file->remove)
+		file->remove = g_strdup(path);
 }
 
 int kept_open(const char *path, int flags, mode_t mode)
 {
-	int fd, copy;
+	int fd;
 
-	if (kept_has(path)) {
-		fd = fcntl(GPOINTER_TO_INT(g_hash_table_lookup(kept, path)), F_DUPFD_CLOEXEC, 0);
-		if (fd >= 0)
-			lseek(fd, 0, SEEK_SET);		/* a pipe has no beginning */
-		return fd;
-	}
+	if (kept_has(path))
+		return kept_again(path);
 	fd = open(path, flags, mode);
-	if (fd < 0 || !kept)
-		return fd;
-	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (copy >= 0)
-		g_hash_table_insert(kept, g_strdup(path), GINT_TO_POINTER(copy));
+	if (fd >= 0)
+		kept_put(path, fd);
 	return fd;
 }

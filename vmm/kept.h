@@ -11,14 +11,22 @@
 #include <fcntl.h>
 #include <stdbool.h>
 
-/* From here on files are kept; before, kept_open() is open(). */
+/* From here on files are kept; before, nothing is. */
 void kept_start(void);
 
 /* open(), or a duplicate of what was opened under that path before, set to its beginning.
  * The caller closes it. */
 int kept_open(const char *path, int flags, mode_t mode);
 
-bool kept_has(const char *path);
+/* The same in two steps, for what is not made by open().  `key` is a path, or any words with a
+ * space in them.  kept_again() says -1 if nothing is kept; kept_put() keeps a duplicate of what
+ * stays the caller's. */
+int kept_again(const char *key);
+void kept_put(const char *key, int fd);
+bool kept_has(const char *key);
+
+/* At the end `path`, which kept_has(), is removed: it is a socket. */
+void kept_remove_at_end(const char *path);
 
 /* Closes all. */
 void kept_end(void);

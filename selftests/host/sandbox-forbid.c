@@ -8,7 +8,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <mica.h>
-#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -62,12 +62,15 @@ int ioctl(int fd, unsigned long request, ...)
 	return syscall(SYS_ioctl, fd, request, argument);
 }
 
-/* The threads of devices wait by it; libuv does not. */
-int poll(struct pollfd *fds, nfds_t count, int timeout)
+/* The threads of devices and of the console wait by it; vCPUs only while paused. */
+int pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *lock)
 {
-	if (gettid() != getpid() && timeout < 0)
+	int (*wait)(pthread_cond_t *condition, pthread_mutex_t *lock) =
+		dlvsym(RTLD_NEXT, "pthread_cond_wait", "GLIBC_2.3.2");
+
+	if (gettid() != getpid())
 		now_in("io");
-	return syscall(SYS_poll, fds, count, timeout);
+	return wait(condition, lock);
 }
 
 int epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout,

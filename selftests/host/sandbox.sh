@@ -81,7 +81,7 @@ no_sandbox()
 
 forbid()
 {
-	as_mica "LD_PRELOAD=/selftests/forbid.so FORBID=$1:$2 mica run --control none --kernel $tiny \
+	as_mica "LD_PRELOAD=/selftests/forbid.so FORBID=$1:$2 timeout 100 mica run --control none --kernel $tiny \
 		--memory 4M --disk $work/disk --console file:$work/console" >$work/said 2>&1 </dev/null
 	status=$?
 	cat $work/said

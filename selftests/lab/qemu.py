@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The host on QEMU's TCG: an AMD CPU with SVM and nested paging, or a plain CPU."""
 
+import math
 import shutil
 
 import emulator
@@ -26,6 +27,11 @@ def spare_cpus(machine):
 def kernel_arguments(options):
     """What the host's kernel must be told of this emulator."""
     return ["isolcpus=0"] if spare_cpus(options) else []
+
+
+def icount_shift(ips):
+    """An instruction takes 2 to this power nanoseconds; ips is a request, or None for a billion."""
+    return max(0, round(math.log2(1e9 / ips))) if ips else 0
 
 
 def start(machine, run):
@@ -56,6 +62,6 @@ def start(machine, run):
                     % (number, path.replace(",", ",,")),
                     "-device", "virtio-blk-pci,drive=disk%d" % number]
     if machine.icount:
-        command += ["-icount", "shift=0"]
+        command += ["-icount", "shift=%d" % icount_shift(machine.ips)]
     say("QEMU, -cpu %s, %d CPU%s" % (model, machine.smp, "s" if machine.smp > 1 else ""))
     return emulator.start(command, run)

@@ -6,8 +6,10 @@
 #include "../control/server.h"
 #include "../error.h"
 #include "../exit_status.h"
-#include "../machine.h"
 #include "../kept.h"
+#include "../machine.h"
+#include "../machine_console.h"
+#include "../machine_virtio.h"
 #include "../message.h"
 #include "../sandbox/sandbox.h"
 #include "../sandbox/thread.h"
@@ -45,13 +47,18 @@ static int run_print_help(void)
 	return fputs(help, stdout) < 0 || fflush(stdout) ? EXIT_STATUS_ERROR : EXIT_STATUS_OK;
 }
 
+static void run_print_port(const char *name, const char *path)
+{
+	printf("%s %s\n", name, path);
+}
+
 static void run_print_pty(const struct machine *machine)
 {
 	const char *path = console_pty_path(machine->console);
 
-	if (!path)
-		return;
-	printf("%s\n", path);
+	if (path)
+		printf("%s\n", path);
+	machine_console_each_pty(machine_virtio_console(machine), run_print_port);
 	fflush(stdout);
 }
 
@@ -110,13 +117,24 @@ static enum machine_end run_once(struct run *run, uint32_t *value)
 	return end;
 }
 
+static void run_add_folder(GPtrArray *folders, const struct machine_port *port)
+{
+	if (port->kind == PORT_SOCKET)
+		g_ptr_array_add(folders, g_path_get_dirname(port->path));
+}
+
 /* Before the guest is made: its threads give up their rights as they are started. */
 static gboolean run_confine(const struct run_config *config,
 			    const struct control_endpoint *endpoint, GError **error)
 {
-	g_autofree char *folder = endpoint ? g_path_get_dirname(endpoint->path) : NULL;
-	const struct sandbox_config sandbox = { .restart = config->restart, .folder = folder };
+	const GArray *ports = config->machine.ports;
+	g_autoptr(GPtrArray) folders = g_ptr_array_new_with_free_func(g_free);
+	const struct sandbox_config sandbox = { .restart = config->restart, .folders = folders };
 
+	if (endpoint)
+		g_ptr_array_add(folders, g_path_get_dirname(endpoint->path));
+	for (guint i = 0; ports && i < ports->len; i++)
+		run_add_folder(folders, &g_array_index(ports, struct machine_port, i));
 	if (!config->no_sandbox)
 		return sandbox_prepare(&sandbox, error);
 	message("--no-sandbox: the guest runs without confinement: for debugging only");

@@ -64,7 +64,7 @@ static void allow_removing(int ruleset, const char *folder)
 	close(rule.parent_fd);
 }
 
-int landlock_prepare(const char *folder)
+int landlock_prepare(const GPtrArray *folders)
 {
 	struct ruleset_attr attr;
 	int version = landlock_version();
@@ -74,8 +74,8 @@ int landlock_prepare(const char *folder)
 		return -1;
 	attr = handled_by(version);
 	ruleset = syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
-	if (ruleset >= 0 && folder)
-		allow_removing(ruleset, folder);
+	for (guint i = 0; ruleset >= 0 && folders && i < folders->len; i++)
+		allow_removing(ruleset, g_ptr_array_index(folders, i));
 	return ruleset;
 }
 

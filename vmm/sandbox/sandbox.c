@@ -130,7 +130,7 @@ gboolean sandbox_prepare(const struct sandbox_config *config, GError **error)
 	if (!make_filters(config, error))
 		return FALSE;
 	warm_up();
-	sandbox.ruleset = landlock_prepare(config->folder);
+	sandbox.ruleset = landlock_prepare(config->folders);
 	report_prepare();
 	thread_set_confine(confine);
 	return TRUE;

@@ -13,7 +13,7 @@
 
 struct sandbox_config {
 	gboolean restart;		/* a reset starts the guest anew */
-	const char *folder;		/* where the control socket is removed; NULL: there is none */
+	GPtrArray *folders;		/* of paths: where sockets are removed at the end */
 };
 
 /* Once.  Fails if the kernel has no seccomp. */

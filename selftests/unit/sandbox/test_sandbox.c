@@ -374,7 +374,11 @@ static void older_threads_give_up_the_same(void **state)
 static int landlocked(const char *folder)
 {
 	g_autofree char *in = g_build_filename(folder, "socket", NULL);
-	int ruleset = landlock_prepare(folder);
+	g_autoptr(GPtrArray) folders = g_ptr_array_new();
+	int ruleset;
+
+	g_ptr_array_add(folders, (char *)folder);
+	ruleset = landlock_prepare(folders);
 
 	if (ruleset < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || landlock_restrict(ruleset))
 		return 1;
