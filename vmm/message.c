@@ -23,18 +23,18 @@ static struct {
 	atomic_bool on;
 } logging = { .fd = -1 };
 
-int message_prepare_syslog(void)
+void message_prepare_syslog(void)
 {
 	if (logging.fd < 0)
 		logging.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	g_snprintf(logging.head, sizeof(logging.head), "<%d>mica[%d]: ", LOG_USER | LOG_NOTICE,
 		   (int)getpid());
-	return logging.fd;
 }
 
 void message_to_syslog(void)
 {
-	if (message_prepare_syslog() >= 0)
+	message_prepare_syslog();
+	if (logging.fd >= 0)
 		atomic_store(&logging.on, true);
 }
 

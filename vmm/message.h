@@ -11,9 +11,8 @@
 /* `format` has no newline at its end. */
 void message(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
-/* Makes the socket that message_to_syslog() needs, and returns it: the process is the one that
- * will write.  -1: the host has none left. */
-int message_prepare_syslog(void);
+/* Makes the socket that message_to_syslog() needs; the process is the one that will write. */
+void message_prepare_syslog(void);
 /* From here on to the system's log, facility "user", ident "mica": nobody sees standard
  * error. */
 void message_to_syslog(void);

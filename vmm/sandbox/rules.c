@@ -23,7 +23,6 @@
 
 #define ANY			SANDBOX_ANY, 0, 0, 0
 #define OWN_PID			SANDBOX_OWN_PID, 0, 0, 0
-#define LOG_FD			SANDBOX_LOG_FD, 0, 0, 0
 #define LOW	0xffffffffull
 #define IS(argument, value)		SANDBOX_MASKED, argument, LOW, value
 #define LACKS(argument, bits)		SANDBOX_MASKED, argument, bits, 0
@@ -31,10 +30,14 @@
 #define IS_NULL(argument)		SANDBOX_MASKED, argument, ~0ull, 0
 
 #define DYING	"only a thread that dies makes it"
+#define CRASH	"a vCPU has one when its guest crashes"
 #define LOST	"a disk's server that is lost at that moment"
 #define NO_VDSO	"the lab's hosts have a clock that needs no call"
 #define DEBIAN_13	"of the libraries of Debian 13"
-#define RARE	"glibc makes it when memory or time fall so"
+#define CHANCE	"memory and time must fall so"
+#define NBD	"the lab has no NBD server"
+#define NO_RING	"the lab's hosts have io_uring"
+#define STOPPED	"a process that is stopped while it waits with a limit"
 
 const struct sandbox_rule sandbox_rules[] = {
 	/* The module. */
@@ -95,28 +98,32 @@ const struct sandbox_rule sandbox_rules[] = {
 	  IS(1, FIONBIO) },
 
 	/* Memory: none that could be executed. */
-	{ "mmap", "not executable", SYS_mmap, V | I | M, 0, "malloc, stacks", NULL,
-	  LACKS(2, PROT_EXEC) },
+	{ "mmap", "not executable", SYS_mmap, M, 0, "malloc, stacks", NULL, LACKS(2, PROT_EXEC) },
+	{ "mmap", "not executable", SYS_mmap, V | I, 0, "malloc", CHANCE, LACKS(2, PROT_EXEC) },
 	{ "mprotect", "not executable", SYS_mprotect, M, 0, "stacks", NULL,
 	  LACKS(2, PROT_EXEC) },
-	{ "munmap", NULL, SYS_munmap, V | I | M, 0, "malloc, stacks", NULL, ANY },
-	{ "mremap", NULL, SYS_mremap, M, 0, "realloc", RARE, ANY },
-	{ "madvise", NULL, SYS_madvise, V | I | M, 0, "malloc, the end of a thread", NULL, ANY },
-	{ "brk", NULL, SYS_brk, V | I | M, 0, "malloc", NULL, ANY },
+	{ "munmap", NULL, SYS_munmap, M, 0, "malloc, stacks", NULL, ANY },
+	{ "munmap", NULL, SYS_munmap, V | I, 0, "malloc", CHANCE, ANY },
+	{ "mremap", NULL, SYS_mremap, M, 0, "realloc", CHANCE, ANY },
+	{ "madvise", NULL, SYS_madvise, V | I, 0, "the end of a thread", NULL, ANY },
+	{ "madvise", NULL, SYS_madvise, M, 0, "the balloon", CHANCE, ANY },
+	{ "brk", NULL, SYS_brk, M, 0, "malloc", NULL, ANY },
+	{ "brk", NULL, SYS_brk, V | I, 0, "malloc", CHANCE, ANY },
 
 	/* Threads and signals. */
 	{ "futex", NULL, SYS_futex, V | I | M, 0, "locks", NULL, ANY },
-	{ "tgkill", "this process", SYS_tgkill, V | I | M, 0, "kicks a thread", NULL,
-	  OWN_PID },
-	{ "getpid", NULL, SYS_getpid, V | I | M, 0, "kicks a thread", NULL, ANY },
+	{ "tgkill", "this process", SYS_tgkill, V | M, 0, "kicks a thread", NULL, OWN_PID },
+	{ "tgkill", "this process", SYS_tgkill, I, 0, "raise", DYING, OWN_PID },
+	{ "getpid", NULL, SYS_getpid, V | M, 0, "kicks a thread", NULL, ANY },
+	{ "getpid", NULL, SYS_getpid, I, 0, "raise", DYING, ANY },
 	{ "gettid", NULL, SYS_gettid, M, 0, "raise", NULL, ANY },
 	{ "gettid", NULL, SYS_gettid, V | I, 0, "raise", DYING, ANY },
-	{ "rt_sigprocmask", NULL, SYS_rt_sigprocmask, V | I | M, 0, "kicks a thread", NULL, ANY },
+	{ "rt_sigprocmask", NULL, SYS_rt_sigprocmask, V | M, 0, "kicks a thread", NULL, ANY },
+	{ "rt_sigprocmask", NULL, SYS_rt_sigprocmask, I, 0, "raise", DYING, ANY },
 	{ "rt_sigaction", NULL, SYS_rt_sigaction, M, 0, "prepares kicks", NULL, ANY },
-	{ "rt_sigreturn", NULL, SYS_rt_sigreturn, V | I | M, 0, "the end of a handler", NULL, ANY },
-	{ "restart_syscall", NULL, SYS_restart_syscall, V | I | M, 0,
-	  "a wait goes on after SIGCONT",
-	  NULL, ANY },
+	{ "rt_sigreturn", NULL, SYS_rt_sigreturn, V | I, 0, "a thread was kicked", NULL, ANY },
+	{ "restart_syscall", NULL, SYS_restart_syscall, V | I, 0, "a wait goes on after SIGCONT",
+	  STOPPED, ANY },
 	{ "exit", NULL, SYS_exit, V | I, 0, "the end of a thread", NULL, ANY },
 	{ "exit_group", NULL, SYS_exit_group, M, 0, "the end", NULL, ANY },
 	{ "exit_group", NULL, SYS_exit_group, V | I, 0, "the end", DYING, ANY },
@@ -132,23 +139,23 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "prctl", "PR_GET_NO_NEW_PRIVS", SYS_prctl, M, SANDBOX_BORN_CONFINED,
 	  "a thread asks what it has given up", NULL, IS(0, PR_GET_NO_NEW_PRIVS) },
 	{ "setsid", NULL, SYS_setsid, M, 0, "--detach", NULL, ANY },
-	{ "sched_yield", NULL, SYS_sched_yield, M, 0, "libuv: uv_async_send, uv_close", RARE, ANY },
+	{ "sched_yield", NULL, SYS_sched_yield, M, 0, "libuv: uv_close", CHANCE, ANY },
 
 	/* Time. */
 	{ "clock_gettime", NULL, SYS_clock_gettime, M, 0, "processor time of vCPUs", NULL, ANY },
 	{ "clock_gettime", NULL, SYS_clock_gettime, V | I, 0, "clocks of the host", NO_VDSO, ANY },
 	{ "timerfd_settime", NULL, SYS_timerfd_settime, V | M, 0, "timers of chips", NULL, ANY },
-	{ "timerfd_settime", NULL, SYS_timerfd_settime, I, 0, "patience with a disk's server",
-	  NULL, ANY },
+	{ "timerfd_settime", NULL, SYS_timerfd_settime, I, 0, "patience with a disk's server", NBD,
+	  ANY },
 
 	/* Waiting. */
 	{ "poll", NULL, SYS_poll, V, 0, "eventfds of masked vectors", "kernels do not read the "
 	  "pending bits of MSI-X", ANY },
 	{ "poll", NULL, SYS_poll, I, 0, "waits for work", NULL, ANY },
-	{ "epoll_wait", NULL, SYS_epoll_wait, V | I, 0, "a disk's server", NULL, ANY },
-	{ "epoll_wait", NULL, SYS_epoll_wait, M, 0, "the console's input", NULL, ANY },
+	{ "epoll_wait", NULL, SYS_epoll_wait, V | I, 0, "a disk's server", NBD, ANY },
+	{ "epoll_wait", NULL, SYS_epoll_wait, M, 0, "the main loop, the input", NULL, ANY },
 	{ "epoll_pwait", NULL, SYS_epoll_pwait, M, 0, "the main loop", DEBIAN_13, ANY },
-	{ "epoll_ctl", NULL, SYS_epoll_ctl, V | I, 0, "a disk's server", NULL, ANY },
+	{ "epoll_ctl", NULL, SYS_epoll_ctl, V | I, 0, "a disk's server", NBD, ANY },
 	{ "epoll_ctl", NULL, SYS_epoll_ctl, M, 0, "the main loop", NULL, ANY },
 
 	/* What is open already. */
@@ -158,19 +165,23 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "writev", NULL, SYS_writev, I, 0, "frames to a tap", NULL, ANY },
 	{ "close", NULL, SYS_close, M, 0, "the end of what was open", NULL, ANY },
 	{ "close", NULL, SYS_close, V | I, 0, "a disk's server is lost", LOST, ANY },
-	{ "sendto", "without an address", SYS_sendto, V | I | M, 0, "a disk's server", NULL,
+	{ "sendto", "without an address", SYS_sendto, V | I | M, 0, "a disk's server; ports", NBD,
 	  IS_NULL(4) },
-	{ "recvfrom", NULL, SYS_recvfrom, V | I | M, 0, "a disk's server, passt", NULL, ANY },
-	{ "sendmsg", "to the log", SYS_sendmsg, V, 0, "messages of a detached guest", NULL,
-	  LOG_FD },
+	{ "recvfrom", NULL, SYS_recvfrom, I, 0, "a disk's server, passt", NULL, ANY },
+	{ "recvfrom", NULL, SYS_recvfrom, V, 0, "a disk's server", NBD, ANY },
+	{ "sendmsg", NULL, SYS_sendmsg, V, 0, "messages of a guest in the background", CRASH, ANY },
+	{ "sendmsg", NULL, SYS_sendmsg, M, 0, "messages of a guest in the background",
+	  "the main thread of the tests' guests has none", ANY },
 	{ "sendmsg", NULL, SYS_sendmsg, I, 0, "frames to passt", NULL, ANY },
 	{ "pread64", NULL, SYS_pread64, M, 0, "/proc/self/statm", NULL, ANY },
-	{ "preadv2", NULL, SYS_preadv2, V | I, 0, "disks without io_uring", NULL, ANY },
-	{ "pwritev2", NULL, SYS_pwritev2, V | I, 0, "disks without io_uring", NULL, ANY },
-	{ "pwrite64", NULL, SYS_pwrite64, V | I, 0, "zeroes, where there are no holes", NULL, ANY },
-	{ "fdatasync", NULL, SYS_fdatasync, V | I, 0, "disks without io_uring", NULL, ANY },
-	{ "fallocate", NULL, SYS_fallocate, I, 0, "disks without io_uring", NULL, ANY },
-	{ "io_uring_enter", NULL, SYS_io_uring_enter, V | I, 0, "disks", NULL, ANY },
+	{ "preadv2", NULL, SYS_preadv2, V | I, 0, "disks", NO_RING, ANY },
+	{ "pwritev2", NULL, SYS_pwritev2, V | I, 0, "disks", NO_RING, ANY },
+	{ "pwrite64", NULL, SYS_pwrite64, V | I, 0, "zeroes instead of holes", NO_RING, ANY },
+	{ "fdatasync", NULL, SYS_fdatasync, V | I, 0, "disks", NO_RING, ANY },
+	{ "fallocate", NULL, SYS_fallocate, I, 0, "disks", NO_RING, ANY },
+	{ "io_uring_enter", NULL, SYS_io_uring_enter, I, 0, "disks", NULL, ANY },
+	{ "io_uring_enter", NULL, SYS_io_uring_enter, V, 0, "requests at a device's reset", CHANCE,
+	  ANY },
 	{ "ftruncate", NULL, SYS_ftruncate, M, 0, "empties the console's file", NULL, ANY },
 	{ "lseek", NULL, SYS_lseek, M, 0, "files that are used again", NULL, ANY },
 	{ "newfstatat", "AT_EMPTY_PATH", SYS_newfstatat, M, 0, "what the console's file is", NULL,
@@ -179,9 +190,8 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "fcntl", "F_DUPFD_CLOEXEC", SYS_fcntl, M, 0, "files that are used again", NULL,
 	  IS(1, F_DUPFD_CLOEXEC) },
 	{ "fcntl", "F_GETFL", SYS_fcntl, M, 0, "libuv", NULL, IS(1, F_GETFL) },
-	{ "fcntl", "F_SETFL", SYS_fcntl, M, 0, "libuv", NULL, IS(1, F_SETFL) },
 	{ "dup2", NULL, SYS_dup2, M, 0, "--detach", NULL, ANY },
-	{ "shutdown", NULL, SYS_shutdown, M, 0, "the end of a client", NULL, ANY },
+	{ "shutdown", NULL, SYS_shutdown, M, 0, "a disk's server, at the end", NBD, ANY },
 	{ "unlink", NULL, SYS_unlink, M, 0, "the control socket, at the end", NULL, ANY },
 	{ "getrandom", NULL, SYS_getrandom, M, 0, "the guest's entropy device", NULL, ANY },
 
@@ -189,7 +199,6 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "accept4", NULL, SYS_accept4, M, 0, "a client", NULL, ANY },
 	{ "getsockopt", NULL, SYS_getsockopt, M, 0, "whose client it is", NULL, ANY },
 	{ "geteuid", NULL, SYS_geteuid, M, 0, "whose client it is", NULL, ANY },
-	{ "recvmsg", NULL, SYS_recvmsg, M, 0, "libuv: clients", NULL, ANY },
 
 	/* The next life. */
 	{ "dup", NULL, SYS_dup, R, 0, "the control socket", NULL, ANY },
@@ -217,8 +226,5 @@ void sandbox_rule_match(const struct sandbox_rule *rule, const struct sandbox_ho
 	} else if (rule->check == SANDBOX_OWN_PID) {
 		*mask = LOW;
 		*value = host->pid;
-	} else if (rule->check == SANDBOX_LOG_FD) {
-		*mask = LOW;
-		*value = host->log_fd;
 	}
 }

@@ -27,7 +27,6 @@ enum sandbox_check {
 	SANDBOX_ANY,
 	SANDBOX_MASKED,			/* (argument & mask) == value */
 	SANDBOX_OWN_PID,		/* the low half of the argument is this process */
-	SANDBOX_LOG_FD,			/* ... or the socket of the system's log */
 };
 
 /* A call that matches no rule ends the process. */
@@ -51,7 +50,6 @@ extern const size_t sandbox_rule_count;
 /* What is known only when the process runs. */
 struct sandbox_host {
 	uint32_t pid;
-	uint32_t log_fd;		/* UINT32_MAX: there is none */
 };
 
 /* Which rules a filter is made of: SANDBOX_* of the thread. */

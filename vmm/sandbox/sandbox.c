@@ -108,10 +108,7 @@ static void warm_up(void)
 
 static gboolean make_filters(const struct sandbox_config *config, GError **error)
 {
-	const struct sandbox_host host = {
-		.pid = getpid(),
-		.log_fd = message_prepare_syslog(),
-	};
+	const struct sandbox_host host = { .pid = getpid() };
 
 	for (enum thread_kind kind = 0; kind < THREAD_KINDS; kind++) {
 		sandbox.filters[kind] = sandbox_filter_new(sandbox_filter_kinds(kind, config->restart),
