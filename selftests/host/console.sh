@@ -27,17 +27,25 @@ has()
 	tr -d '\r' <$work/out | grep -q "$1"
 }
 
-# The guest: what it has besides its drivers.
+# What the guest has besides its drivers; reading it waits for the console.
 make_tools()
 {
 	cat >$work/initrd/tools.sh <<-'END'
-		# The device of a port, by its name.
-		port()
+		# The device of a port, by its name, which comes some time after the driver.
+		find_port()
 		{
 			for entry in /sys/class/virtio-ports/*; do
-				read -r name <$entry/name && [ "$name" = "$1" ] && echo /dev/${entry##*/}
+				[ "$(cat $entry/name 2>/dev/null)" = "$1" ] && echo /dev/${entry##*/}
 			done
 		}
+
+		port()
+		{
+			until path=$(find_port "$1") && [ "$path" ]; do sleep 0.1; done
+			echo $path
+		}
+
+		until [ -c /dev/hvc0 ]; do sleep 0.1; done
 
 		# The terminal's size, when it has one.
 		size()
