@@ -176,6 +176,26 @@ alone()
 	soon has '^alone' && resizes '^size 43 132$'
 }
 
+# The size of the terminal at which the console is attached to, and another one later.
+follows()
+{
+	guest -d --name tty --console-device virtio -- ". /drivers.sh; . /tools.sh
+		while :; do
+			size=\$(stty -F /dev/hvc0 size)
+			[ \"\$size\" = \"\$last\" ] || echo \"now \$size\"
+			last=\$size
+			sleep 0.2
+		done" || return 1
+	onpty 100 30 mica console tty >$work/out &
+	onpty=$!
+	soon has '^now 30 100$' && kill -USR1 $onpty && soon has '^now 31 100$'
+	status=$?
+	cat $work/out
+	mica kill tty
+	wait $onpty
+	return $status
+}
+
 refuses()
 {
 	for option in "--port name=x" "--port pty" "--port name=x,pty,socket=$work/x" \
@@ -203,5 +223,6 @@ case_is "console: host $host, the list of ports" lists
 case_is "console: host $host, another size, with ports" resizes '^size '
 case_is "console: host $host, no socket is left" leaves_nothing
 case_is "console: host $host, another size, without ports" alone
+case_is "console: host $host, it follows the terminal's size" follows
 case_is "console: wrong options are refused" refuses
 cases_end
