@@ -206,7 +206,8 @@ static gboolean machine_add_vm(struct machine *machine, GError **error)
 	machine->device_fd = host_open(&machine->info, error);
 	if (machine->device_fd < 0 || !machine_check(machine, error))
 		return FALSE;
-	machine->vm_fd = host_create_vm(machine->device_fd, machine->config->vm_flags, error);
+	machine->vm_fd = host_create_vm(machine->device_fd, machine->config->vm_flags,
+					machine->config->halt_poll_us, error);
 	if (machine->vm_fd < 0)
 		return FALSE;
 	machine->memory = guest_memory_new(machine->vm_fd, machine->config->memory, error);

@@ -45,6 +45,7 @@ struct machine_config {
 	unsigned int cpus;		/* 1..MICA_MAX_VCPUS */
 	struct console_config console;
 	unsigned int vm_flags;		/* MICA_VM_* */
+	unsigned int halt_poll_us;	/* with MICA_VM_HALT_POLL */
 	gboolean stats;			/* print counters at the end */
 };
 

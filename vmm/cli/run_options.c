@@ -170,6 +170,16 @@ static gboolean take_check_host(void *target, const char *value, GError **error)
 	return TRUE;
 }
 
+static gboolean take_halt_poll(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+
+	config->vm_flags |= MICA_VM_HALT_POLL;
+	config->halt_poll_us = 0;
+	return !strcmp(value, "off") ||
+	       cli_parse_number(value, 0, MICA_HALT_POLL_MAX_US, &config->halt_poll_us, error);
+}
+
 static gboolean take_disk(void *target, const char *value, GError **error)
 {
 	struct machine_config *config = target;
@@ -289,6 +299,8 @@ static const struct cli_option run_options[] = {
 	{ "stats", NULL, "print the exits that were counted, at the end", take_stats },
 	{ "check-host", NULL, "compare the host's registers around every entry; slow",
 	  take_check_host },
+	{ "halt-poll", "off|USEC", "longest time that a halted CPU looks for work before it sleeps\n"
+	  "                          (what the module's halt_poll_us allows)", take_halt_poll },
 };
 
 static void module_clear(gpointer data)

@@ -116,7 +116,7 @@ static void test_all(void **state)
 	(void)state;
 	assert_true(parse("--kernel=a=b|--append|console=ttyS0|--append=quiet|--memory|2G|--cpus=4|"
 			  "--name|web-1.test|--console=file:/tmp/x|--initrd|one|--initrd|two,a,b|"
-			  "--initrd=th,,ree,|--stats|--check-host", &config, &error));
+			  "--initrd=th,,ree,|--stats|--check-host|--halt-poll=150", &config, &error));
 	assert_string_equal(config.machine.kernel, "a=b");
 	assert_string_equal(config.machine.command_line, "console=ttyS0 quiet");
 	assert_true(config.machine.memory == 2048 * MIB);
@@ -132,8 +132,9 @@ static void test_all(void **state)
 	assert_string_equal(modules[1].arguments, "a,b");
 	assert_string_equal(modules[2].path, "th,ree");
 	assert_string_equal(modules[2].arguments, "");
+	assert_int_equal(config.machine.vm_flags, MICA_VM_CHECK_HOST | MICA_VM_HALT_POLL);
+	assert_int_equal(config.machine.halt_poll_us, 150);
 	assert_true(config.machine.stats);
-	assert_int_equal(config.machine.vm_flags, MICA_VM_CHECK_HOST);
 	run_options_clear(&config);
 }
 
@@ -223,6 +224,8 @@ static void test_refusals(void **state)
 	assert_refused("--memory|lots", "is not a size");
 	assert_refused("--cpus|0", "--cpus: '0' is not a number from 1 to 64");
 	assert_refused("--cpus|65", "is not a number from 1 to 64");
+	assert_refused("--halt-poll|on", "--halt-poll: 'on' is not a number");
+	assert_refused("--halt-poll|10001", "is not a number from 0 to 10000");
 	assert_refused("--name|", "is not a name");
 	assert_refused("--name|-x", "is not a name");
 	assert_refused("--name|a/b", "is not a name");
