@@ -110,13 +110,19 @@ is_state()
 	as_mica "mica ps" | grep -q "^$1 .*$2"
 }
 
-# Sends a letter and waits for the answer.
+has_answered()
+{
+	grep -q "$1" $work/answer || ! kill -0 $asker 2>/dev/null
+}
+
+# Sends a letter and waits for the answer, or for the end of that life.
 ask()
 {
 	: >$work/answer
 	printf %s "$2" | as_mica "mica console --backlog 0 $1" >$work/answer 2>/dev/null &
 	asker=$!
-	soon grep -q "$3" $work/answer
+	soon has_answered "$3"
+	grep -q "$3" $work/answer
 	asked=$?
 	kill $asker 2>/dev/null
 	wait $asker 2>/dev/null
