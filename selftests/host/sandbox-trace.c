@@ -148,7 +148,9 @@ static void at_call(pid_t tid)
 		return;
 	if (thread->confined)
 		note_call(thread, &info);
-	if (info.entry.nr == SYS_seccomp && info.entry.args[0] == SECCOMP_SET_MODE_FILTER)
+	/* libseccomp tries what the kernel knows, without a filter. */
+	if (info.entry.nr == SYS_seccomp && info.entry.args[0] == SECCOMP_SET_MODE_FILTER &&
+	    info.entry.args[2])
 		confined(thread, tid);
 }
 

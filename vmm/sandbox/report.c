@@ -59,6 +59,17 @@ static void add_call(struct text *text, unsigned int call, const greg_t *registe
 	add(text, ")");
 }
 
+static void add_arguments(struct text *text, const greg_t *registers)
+{
+	static const int order[] = { REG_RDI, REG_RSI, REG_RDX };
+
+	for (unsigned int i = 0; i < G_N_ELEMENTS(order); i++) {
+		add(text, i ? ", 0x" : " (arguments 0x");
+		add_number(text, registers[order[i]], 16);
+	}
+	add(text, ")");
+}
+
 static void forbidden(int number, siginfo_t *info, void *opaque)
 {
 	static const char *const kinds[] = {
@@ -72,7 +83,9 @@ static void forbidden(int number, siginfo_t *info, void *opaque)
 	add_call(&text, info->si_syscall, context->uc_mcontext.gregs);
 	add(&text, " in the ");
 	add(&text, kinds[thread_kind]);
-	add(&text, " thread: the guest is ended. Either it attacks mica, or mica has a bug: please "
+	add(&text, " thread");
+	add_arguments(&text, context->uc_mcontext.gregs);
+	add(&text, ": the guest is ended. Either it attacks mica, or mica has a bug: please "
 	    "report it; --no-sandbox runs the guest without confinement\n");
 	text.bytes[text.length] = '\0';
 	message_text(text.bytes);

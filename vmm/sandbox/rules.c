@@ -210,6 +210,9 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "timerfd_create", NULL, SYS_timerfd_create, R, 0, "the guest's timers", NULL, ANY },
 	{ "signalfd4", NULL, SYS_signalfd4, R, 0, "signals", NULL, ANY },
 	{ "sysinfo", NULL, SYS_sysinfo, R, 0, "how much memory the host has", NULL, ANY },
+	/* libuv wants a descriptor to give up when there are no others, and does without. */
+	{ "openat", "O_RDONLY | O_CLOEXEC", SYS_openat, R, EACCES, "the main loop", NULL,
+	  IS(2, O_RDONLY | O_CLOEXEC) },
 	/* libuv 1.45 and later ask for one and do without. */
 	{ "io_uring_setup", NULL, SYS_io_uring_setup, R, ENOSYS, "the main loop", DEBIAN_13, ANY },
 };

@@ -21,6 +21,7 @@ struct iothread {
 	void (*work)(void *opaque);
 	void *opaque;
 	pthread_t thread;
+	char name[16];			/* for ps(1); the kernel keeps no more */
 	int kick;
 	struct pollfd fds[1 + IOTHREAD_WATCHES];	/* the first is the kick */
 	unsigned int count;
@@ -62,6 +63,8 @@ static void *iothread_main(void *opaque)
 {
 	struct iothread *thread = opaque;
 
+	/* Of another thread glibc would open a file for it. */
+	pthread_setname_np(pthread_self(), thread->name);
 	thread_confine(THREAD_IO);
 	while (park(thread)) {
 		while (!iothread_pausing(thread)) {
@@ -102,9 +105,9 @@ struct iothread *iothread_new(const char *name, void (*work)(void *opaque), void
 			      GError **error)
 {
 	struct iothread *thread = g_new0(struct iothread, 1);
-	g_autofree char *short_name = g_strndup(name, 15);
 	int status;
 
+	g_strlcpy(thread->name, name, sizeof(thread->name));
 	thread->work = work;
 	thread->opaque = opaque;
 	thread->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -123,7 +126,6 @@ struct iothread *iothread_new(const char *name, void (*work)(void *opaque), void
 		g_free(thread);
 		return NULL;
 	}
-	pthread_setname_np(thread->thread, short_name);
 	return thread;
 }
 
