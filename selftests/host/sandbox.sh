@@ -178,8 +178,9 @@ signals()
 set_up_tap()
 {
 	modprobe tun
-	ip tuntap add dev tap0 mode tap user mica && ip addr add 192.168.77.1/24 dev tap0 &&
-		ip link set tap0 up
+	[ -c /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; }
+	chmod 666 /dev/net/tun
+	tunctl -t tap0 -u mica >/dev/null && ifconfig tap0 192.168.77.1 netmask 255.255.255.0 up
 }
 
 # Linux: both ways of talking to devices, SMP, a tap, a disk, entropy, and passt if it is there.
