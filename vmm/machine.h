@@ -37,6 +37,7 @@ struct machine_config {
 	GArray *disks;			/* of struct machine_disk; NULL: none */
 	GArray *nets;			/* of struct machine_net; NULL: none */
 	gboolean rng;			/* an entropy device */
+	struct machine_vsock *vsock;	/* NULL: none */
 	uint64_t memory;		/* bytes, a multiple of 2 MiB */
 	unsigned int cpus;		/* 1..MICA_MAX_VCPUS */
 	struct console_config console;

@@ -6,6 +6,7 @@
 #include "devices/block/device.h"
 #include "devices/net/device.h"
 #include "devices/rng/device.h"
+#include "devices/vsock/device.h"
 #include "error.h"
 #include "machine.h"
 #include "pci/host.h"
@@ -121,6 +122,19 @@ static gboolean add_rng(struct machine *machine, GError **error)
 			      &machine->lock, error), error);
 }
 
+static gboolean add_vsock(struct machine *machine, GError **error)
+{
+	struct machine_function *function = new_function(machine, "vsock", 0);
+	const struct vsock_device_config config = {
+		.name = function->name,
+		.path = machine->config->vsock->path,
+		.cid = machine->config->vsock->cid,
+	};
+
+	return attach(machine, function,
+		      vsock_device_new(&config, &machine->virtio->memory, error), error);
+}
+
 gboolean machine_add_virtio(struct machine *machine, GError **error)
 {
 	const GArray *disks = machine->config->disks;
@@ -135,6 +149,8 @@ gboolean machine_add_virtio(struct machine *machine, GError **error)
 	for (guint i = 0; nets && i < nets->len; i++)
 		if (!add_net(machine, &g_array_index(nets, struct machine_net, i), i, error))
 			return FALSE;
+	if (machine->config->vsock && !add_vsock(machine, error))
+		return FALSE;
 	return !machine->config->rng || add_rng(machine, error);
 }
 

@@ -31,6 +31,11 @@ struct machine_net {
 	gboolean mac_given;		/* else one is made up */
 };
 
+struct machine_vsock {
+	char *path;			/* the host's socket */
+	unsigned int cid;		/* the guest's */
+};
+
 /* Makes the devices of machine->config and attaches them, before pci_host_assign(). */
 gboolean machine_add_virtio(struct machine *machine, GError **error);
 /* Before the PCI host.  Valid on what is half made. */

@@ -9,6 +9,7 @@
 #include "disk_option.h"
 #include "net_option.h"
 #include "options.h"
+#include "vsock_option.h"
 
 #define MEMORY_UNIT	(2ull << 20)
 #define DEFAULT_MEMORY	(512ull << 20)
@@ -174,6 +175,15 @@ static gboolean take_rng(void *target, const char *value, GError **error)
 	return TRUE;
 }
 
+static gboolean take_vsock(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+
+	vsock_option_free(config->vsock);
+	config->vsock = vsock_option_parse(value, error);
+	return config->vsock != NULL;
+}
+
 static gboolean take_control(void *target, const char *value, GError **error)
 {
 	struct run_config *config = target;
@@ -231,6 +241,8 @@ static const struct cli_option run_options[] = {
 	{ "net", "tap=NAME|user[,mac=ADDRESS][,forward=tcp|udp:PORT:PORT]",
 	  "a network card: a tap interface, or passt(1), which needs no rights", take_net },
 	{ "rng", NULL, "a virtio device with random bytes of the host", take_rng },
+	{ "vsock", "path=SOCKET[,cid=N]",
+	  "stream sockets between the guest (CID N, 3) and UNIX sockets", take_vsock },
 	{ "control", "PATH", "the control socket; none: there is none (a folder of guests)",
 	  take_control },
 	{ "detach", NULL, "-d: go into the background once the guest is started", take_detach },
@@ -306,6 +318,7 @@ void run_options_clear(struct run_config *run)
 	g_clear_pointer(&config->modules, g_array_unref);
 	g_clear_pointer(&config->disks, g_array_unref);
 	g_clear_pointer(&config->nets, g_array_unref);
+	g_clear_pointer(&config->vsock, vsock_option_free);
 }
 
 char *run_options_help(void)

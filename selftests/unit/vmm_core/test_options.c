@@ -255,6 +255,19 @@ static void test_devices(void **state)
 	assert_int_equal(forwards[1].guest, 5353);
 	assert_false(nets[1].user);
 	run_options_clear(&config);
+	assert_true(parse("--kernel|k|--vsock|path=x,cid=4|--vsock|cid=5,path=/tmp/a,,b", &config,
+			  NULL));
+	assert_int_equal(config.machine.vsock->cid, 5);
+	assert_string_equal(config.machine.vsock->path, "/tmp/a,b");
+	run_options_clear(&config);
+	assert_true(parse("--kernel|k|--vsock|path=x", &config, NULL));
+	assert_int_equal(config.machine.vsock->cid, 3);
+	run_options_clear(&config);
+	assert_refused("--kernel|k|--vsock|cid=3", "path=SOCKET is needed");
+	assert_refused("--kernel|k|--vsock|path=", "1 to 96 bytes");
+	assert_refused("--kernel|k|--vsock|path=x,cid=2", "is not a number from 3 to 4294967294");
+	assert_refused("--kernel|k|--vsock|path=x,cid=4294967295", "is not a number from 3");
+	assert_refused("--kernel|k|--vsock|path=x,port=1", "is neither cid= nor path=");
 	assert_refused("--kernel|k|--net|user,tap=t", "one of user and tap=NAME");
 	assert_refused("--kernel|k|--net|mac=02:00:00:00:00:01", "one of user and tap=NAME");
 	assert_refused("--kernel|k|--net|tap=t,forward=tcp:1:1", "goes with user only");
