@@ -192,7 +192,8 @@ static gboolean machine_add_vm(struct machine *machine, GError **error)
 	machine->vm_fd = host_create_vm(machine->device_fd, machine->config->vm_flags, error);
 	if (machine->vm_fd < 0)
 		return FALSE;
-	machine->memory = guest_memory_new(machine->vm_fd, machine->config->memory, error);
+	machine->memory = (machine_shares_memory(machine->config) ? guest_memory_new_shared :
+			   guest_memory_new)(machine->vm_fd, machine->config->memory, error);
 	return machine->memory != NULL;
 }
 

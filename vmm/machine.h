@@ -38,6 +38,7 @@ struct machine_config {
 	GArray *nets;			/* of struct machine_net; NULL: none */
 	gboolean rng;			/* an entropy device */
 	struct machine_vsock *vsock;	/* NULL: none */
+	GArray *shares;			/* of struct machine_share; NULL: none */
 	uint64_t memory;		/* bytes, a multiple of 2 MiB */
 	unsigned int cpus;		/* 1..MICA_MAX_VCPUS */
 	struct console_config console;

@@ -3,7 +3,10 @@
 
 #include <string.h>
 
+#include "backends/unix_socket.h"
+#include "backends/virtiofsd.h"
 #include "devices/block/device.h"
+#include "devices/fs/device.h"
 #include "devices/net/device.h"
 #include "devices/rng/device.h"
 #include "devices/vsock/device.h"
@@ -135,6 +138,53 @@ static gboolean add_vsock(struct machine *machine, GError **error)
 		      vsock_device_new(&config, &machine->virtio->memory, error), error);
 }
 
+static struct vhost_user *open_share(const struct machine_share *share, GError **error)
+{
+	struct vhost_user *vhost;
+	int fd;
+
+	if (!share->socket) {
+		fd = virtiofsd_start(share->path, share->read_only, error);
+	} else {
+		fd = unix_socket_connect(share->path);
+		if (fd < 0)
+			error_set_errno(error, -fd, "share: cannot connect to '%s'", share->path);
+	}
+	if (fd < 0)
+		return NULL;
+	vhost = vhost_user_new(fd, error);
+	if (!vhost)
+		g_prefix_error(error, "share of '%s': ", share->path);
+	return vhost;
+}
+
+static gboolean add_share(struct machine *machine, const struct machine_share *share,
+			  unsigned int number, GError **error)
+{
+	struct machine_function *function = new_function(machine, "share", number);
+	const struct fs_device_config config = { .name = function->name, .tag = share->tag };
+	struct vhost_user *vhost = open_share(share, error);
+
+	return vhost && attach(machine, function,
+			       fs_device_new(&config, &machine->virtio->memory, vhost, error),
+			       error);
+}
+
+static gboolean add_shares(struct machine *machine, GError **error)
+{
+	const GArray *shares = machine->config->shares;
+
+	for (guint i = 0; shares && i < shares->len; i++)
+		if (!add_share(machine, &g_array_index(shares, struct machine_share, i), i, error))
+			return FALSE;
+	return TRUE;
+}
+
+gboolean machine_shares_memory(const struct machine_config *config)
+{
+	return config->shares && config->shares->len;
+}
+
 gboolean machine_add_virtio(struct machine *machine, GError **error)
 {
 	const GArray *disks = machine->config->disks;
@@ -150,6 +200,8 @@ gboolean machine_add_virtio(struct machine *machine, GError **error)
 		if (!add_net(machine, &g_array_index(nets, struct machine_net, i), i, error))
 			return FALSE;
 	if (machine->config->vsock && !add_vsock(machine, error))
+		return FALSE;
+	if (!add_shares(machine, error))
 		return FALSE;
 	return !machine->config->rng || add_rng(machine, error);
 }

@@ -13,6 +13,7 @@
 
 #define MACHINE_DISKS_MAX	16u
 #define MACHINE_NETS_MAX	8u
+#define MACHINE_SHARES_MAX	8u
 
 struct machine;
 
@@ -35,6 +36,18 @@ struct machine_vsock {
 	char *path;			/* the host's socket */
 	unsigned int cid;		/* the guest's */
 };
+
+struct machine_share {
+	char *path;			/* a directory, or `socket` */
+	gboolean socket;		/* of a program that serves it */
+	char *tag;
+	gboolean read_only;		/* not with `socket` */
+};
+
+struct machine_config;
+
+/* Another process serves one of its devices, and needs the guest's memory. */
+gboolean machine_shares_memory(const struct machine_config *config);
 
 /* Makes the devices of machine->config and attaches them, before pci_host_assign(). */
 gboolean machine_add_virtio(struct machine *machine, GError **error);

@@ -9,6 +9,7 @@
 #include "disk_option.h"
 #include "net_option.h"
 #include "options.h"
+#include "share_option.h"
 #include "vsock_option.h"
 
 #define MEMORY_UNIT	(2ull << 20)
@@ -175,6 +176,22 @@ static gboolean take_rng(void *target, const char *value, GError **error)
 	return TRUE;
 }
 
+static gboolean take_share(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+	struct machine_share share = { 0 };
+
+	if (config->shares->len == MACHINE_SHARES_MAX)
+		return error_set_usage(error, "a guest has at most %u shared directories",
+				       MACHINE_SHARES_MAX);
+	if (share_option_parse(&share, value, error)) {
+		g_array_append_val(config->shares, share);
+		return TRUE;
+	}
+	share_option_clear(&share);
+	return FALSE;
+}
+
 static gboolean take_vsock(void *target, const char *value, GError **error)
 {
 	struct machine_config *config = target;
@@ -241,6 +258,8 @@ static const struct cli_option run_options[] = {
 	{ "net", "tap=NAME|user[,mac=ADDRESS][,forward=tcp|udp:PORT:PORT]",
 	  "a network card: a tap interface, or passt(1), which needs no rights", take_net },
 	{ "rng", NULL, "a virtio device with random bytes of the host", take_rng },
+	{ "share", "DIRECTORY|socket=SOCKET,tag=TAG[,ro]",
+	  "a directory for the guest, by virtiofsd(1): mount -t virtiofs TAG ...", take_share },
 	{ "vsock", "path=SOCKET[,cid=N]",
 	  "stream sockets between the guest (CID N, 3) and UNIX sockets", take_vsock },
 	{ "control", "PATH", "the control socket; none: there is none (a folder of guests)",
@@ -294,6 +313,8 @@ gboolean run_options_parse(int argc, char **argv, struct run_config *run, GError
 		.disks = g_array_new(FALSE, FALSE, sizeof(struct machine_disk)),
 		.nets = g_array_new(FALSE, FALSE, sizeof(struct machine_net)),
 	};
+	config->shares = g_array_new(FALSE, FALSE, sizeof(struct machine_share));
+	g_array_set_clear_func(config->shares, share_option_clear);
 	g_array_set_clear_func(config->nets, net_option_clear);
 	g_array_set_clear_func(config->modules, module_clear);
 	g_array_set_clear_func(config->disks, disk_option_clear);
@@ -319,6 +340,7 @@ void run_options_clear(struct run_config *run)
 	g_clear_pointer(&config->disks, g_array_unref);
 	g_clear_pointer(&config->nets, g_array_unref);
 	g_clear_pointer(&config->vsock, vsock_option_free);
+	g_clear_pointer(&config->shares, g_array_unref);
 }
 
 char *run_options_help(void)
