@@ -200,3 +200,10 @@ bool guest_memory_write(const struct guest_memory *memory, uint64_t gpa, const v
 	memcpy(to, from, length);
 	return true;
 }
+
+/* Of shared memory the file must let the pages go.  The kernel's MMU notifier takes them from
+ * the guest's tables. */
+int guest_memory_discard(const struct guest_memory *memory, void *host, uint64_t length)
+{
+	return madvise(host, length, memory->shared ? MADV_REMOVE : MADV_DONTNEED) < 0 ? -errno : 0;
+}

@@ -22,7 +22,8 @@ if [ -z "$SHARE_SH_MOVED" ]; then
 	SHARE_SH_MOVED=1 exec chroot . /bin/sh "$0" "$@"
 fi
 
-# Files of both sides, and a second mount, which is a new session for virtiofsd.
+# Files of both sides; a second mount, which is a new session for virtiofsd, and a new driver,
+# which takes the queues back and hands them over again.
 shares()
 {
 	mkdir -p $work/dir/sub
@@ -36,11 +37,15 @@ shares()
 		sha256sum </mnt/moved/link
 		umount /mnt && mount -t virtiofs home /mnt && ls /mnt/moved | wc -l
 		rm /mnt/moved/link; umount /mnt
+		rmmod virtiofs && insmod /modules/*-virtiofs.ko && mount -t virtiofs home /mnt &&
+			head -c 10 /mnt/moved/up | wc -c
+		umount /mnt
 		mount -t virtiofs nobody /mnt" >$work/out || return 1
 	cat $work/out
 	grep -q "^$(sha256sum <$work/dir/down | cut -c1-64)  /mnt/down" $work/out || return 1
 	grep -q "^$(sha256sum <$work/dir/moved/up | cut -c1-64)  -" $work/out || return 1
 	grep -q '^2$' $work/out || return 1
+	grep -q '^10$' $work/out || return 1
 	[ ! -e $work/dir/moved/link ]
 }
 

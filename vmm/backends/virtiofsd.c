@@ -126,6 +126,10 @@ int virtiofsd_start(const char *directory, gboolean read_only, GError **error)
 	gboolean started;
 	int listener, fd = -1;
 
+	if (!g_file_test(directory, G_FILE_TEST_IS_DIR)) {
+		error_set(error, "share of '%s': there is no such directory", directory);
+		return -1;
+	}
 	if (!program) {
 		error_set(error, "share of '%s': there is no program virtiofsd; it is in the package "
 			  "virtiofsd (Debian 13) or qemu-system-common (Debian 12)", directory);

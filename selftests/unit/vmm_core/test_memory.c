@@ -53,6 +53,9 @@ static void test_shared(void **state)
 		assert_ptr_not_equal(other, MAP_FAILED);
 		((uint8_t *)ranges[i].host)[ranges[i].size - MIB + 7] = 0x5a;
 		assert_int_equal(other[7], 0x5a);
+		assert_int_equal(guest_memory_discard(memory, (uint8_t *)ranges[i].host +
+						      ranges[i].size - MIB, 4096), 0);
+		assert_int_equal(other[7], 0);
 		munmap(other, MIB);
 		assert_int_equal(ftruncate(ranges[i].fd, 0), -1);
 	}
