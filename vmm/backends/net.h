@@ -67,11 +67,27 @@ static inline void net_close(struct net *net)
 		net->ops->close(net);
 }
 
+/*
+ * The host's end as a descriptor, for a process that may open it and one that is given it.
+ * net_tap_connect() and net_passt_connect() fill one in.
+ */
+struct net_end {
+	int fd;
+	bool tap;			/* else a stream socket */
+	uint16_t mtu;			/* as in struct net */
+};
+void net_end_close(struct net_end *end);
+/* Takes the descriptor over, also on error: it may be of another kind than `end` says. */
+struct net *net_end_take(const struct net_end *end, GError **error);
+
 /* tap.c: an Ethernet interface of the host, made if it does not exist and may be. */
-struct net *net_tap_open(const char *name, GError **error);
+gboolean net_tap_connect(const char *name, struct net_end *end, GError **error);
+struct net *net_tap_new(int fd, uint16_t mtu);
+gboolean net_tap_check(int fd, GError **error);
 
 /* stream.c: a program at the other end of a UNIX stream socket, which is taken over. */
 struct net *net_stream_new(int fd);
+gboolean net_stream_check(int fd, GError **error);
 
 /* A port of the host whose connections or datagrams go to one of the guest. */
 struct net_forward {
@@ -82,7 +98,7 @@ struct net_forward {
 
 /* passt.c: what an ordinary user of the host may do in the network, by the program passt,
  * which ends with the card.  Waits until it is ready. */
-struct net *net_passt_open(const struct net_forward *forwards, unsigned int count,
-			   GError **error);
+gboolean net_passt_connect(const struct net_forward *forwards, unsigned int count,
+			   struct net_end *end, GError **error);
 
 #endif

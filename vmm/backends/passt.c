@@ -92,23 +92,22 @@ static gboolean start(int fd, const struct net_forward *forwards, unsigned int c
 			 *g_strstrip(words) ? words : "it does not say why");
 }
 
-struct net *net_passt_open(const struct net_forward *forwards, unsigned int count,
-			   GError **error)
+gboolean net_passt_connect(const struct net_forward *forwards, unsigned int count,
+			   struct net_end *end, GError **error)
 {
 	int ends[2];
 	gboolean started;
 
 	for (unsigned int i = 0; i < count; i++)
 		if (!check_port(&forwards[i], error))
-			return NULL;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
-		error_set_errno(error, errno, "user network: cannot make a socket");
-		return NULL;
-	}
+			return FALSE;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return error_set_errno(error, errno, "user network: cannot make a socket");
 	started = start(ends[1], forwards, count, error);
 	close(ends[1]);
 	if (started)
-		return net_stream_new(ends[0]);
-	close(ends[0]);
-	return NULL;
+		*end = (struct net_end){ .fd = ends[0] };
+	else
+		close(ends[0]);
+	return started;
 }

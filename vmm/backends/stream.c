@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../error.h"
 #include "net.h"
 
 #define LENGTH_SIZE	4u
@@ -207,4 +208,15 @@ struct net *net_stream_new(int fd)
 	stream->net.ops = &stream_ops;
 	stream->net.fd = fd;
 	return &stream->net;
+}
+
+gboolean net_stream_check(int fd, GError **error)
+{
+	int domain = 0, type = 0;
+	socklen_t length = sizeof(int);
+
+	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length);
+	getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);
+	return (domain == AF_UNIX && type == SOCK_STREAM) ||
+	       error_set(error, "its descriptor is not a UNIX stream socket");
 }

@@ -17,6 +17,7 @@
 #include "net.h"
 
 #define TUN_DEVICE	"/dev/net/tun"
+#define TAP_FLAGS	(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)
 
 struct tap {
 	struct net net;			/* the first member */
@@ -94,7 +95,7 @@ static uint16_t read_mtu(const char *name)
 
 static gboolean attach(int fd, const char *name, GError **error)
 {
-	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	struct ifreq request = { .ifr_flags = TAP_FLAGS };
 
 	if (!*name || strlen(name) >= sizeof(request.ifr_name))
 		return error_set(error, "'%s' is not the name of an interface", name);
@@ -109,23 +110,39 @@ static gboolean attach(int fd, const char *name, GError **error)
 	return error_set_errno(error, errno, "tap %s", name);
 }
 
-struct net *net_tap_open(const char *name, GError **error)
+gboolean net_tap_connect(const char *name, struct net_end *end, GError **error)
 {
 	int fd = open(TUN_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	struct tap *tap;
 
-	if (fd < 0) {
-		error_set_errno(error, errno, "tap %s: cannot open " TUN_DEVICE, name);
-		return NULL;
-	}
+	if (fd < 0)
+		return error_set_errno(error, errno, "tap %s: cannot open " TUN_DEVICE, name);
 	if (!attach(fd, name, error)) {
 		close(fd);
-		return NULL;
+		return FALSE;
 	}
-	tap = g_new0(struct tap, 1);
+	*end = (struct net_end){ .fd = fd, .tap = true, .mtu = read_mtu(name) };
+	return TRUE;
+}
+
+gboolean net_tap_check(int fd, GError **error)
+{
+	struct ifreq request = { 0 };
+
+	if (ioctl(fd, TUNGETIFF, &request) < 0 || (request.ifr_flags & TAP_FLAGS) != TAP_FLAGS)
+		return error_set(error, "its descriptor is not that of a tap interface with "
+				 "IFF_NO_PI and IFF_VNET_HDR");
+	if (!(fcntl(fd, F_GETFL) & O_NONBLOCK))
+		return error_set(error, "its descriptor is not in non-blocking mode");
+	return TRUE;
+}
+
+struct net *net_tap_new(int fd, uint16_t mtu)
+{
+	struct tap *tap = g_new0(struct tap, 1);
+
 	tap->net.ops = &tap_ops;
 	tap->net.fd = fd;
 	tap->net.offloads = NET_CHECKSUM | NET_TSO4 | NET_TSO6 | NET_ECN;
-	tap->net.mtu = read_mtu(name);
+	tap->net.mtu = mtu;
 	return &tap->net;
 }

@@ -3,26 +3,21 @@
 
 #include <string.h>
 
+#include "../device_words.h"
 #include "../error.h"
 #include "options.h"
 
-#define MAC_TEXT	17u	/* "xx:xx:xx:xx:xx:xx" */
-
 static gboolean take_mac(struct machine_net *net, const char *text, GError **error)
 {
-	for (size_t i = 0; i < MAC_TEXT; i++)
-		if (i % 3 == 2 ? text[i] != ':' : !g_ascii_isxdigit(text[i]))
-			return error_set_usage(error, "mac=%s: is not of the form "
-					       "02:00:00:12:34:56", text);
-	if (text[MAC_TEXT])
-		return error_set_usage(error, "mac=%s: is too long", text);
-	for (size_t i = 0; i < sizeof(net->mac); i++)
-		net->mac[i] = g_ascii_xdigit_value(text[3 * i]) << 4 |
-			      g_ascii_xdigit_value(text[3 * i + 1]);
-	if (net->mac[0] & 1)
-		return error_set_usage(error, "mac=%s: is a multicast address", text);
-	net->mac_given = TRUE;
-	return TRUE;
+	net->mac_given = device_mac_parse(text, net->mac, error);
+	return net->mac_given;
+}
+
+static gboolean take_id(struct machine_net *net, const char *text, GError **error)
+{
+	g_free(net->id);
+	net->id = g_strdup(text);
+	return device_id_check(text, error);
 }
 
 /* *text is moved behind the number; -1: there is none from 1 to 65535. */
@@ -60,6 +55,8 @@ static gboolean take_part(struct machine_net *net, const char *part, GError **er
 {
 	if (g_str_has_prefix(part, "mac="))
 		return take_mac(net, part + strlen("mac="), error);
+	if (g_str_has_prefix(part, "id="))
+		return take_id(net, part + strlen("id="), error);
 	if (g_str_has_prefix(part, "forward="))
 		return take_forward(net, part + strlen("forward="), error);
 	if (!strcmp(part, "user")) {
@@ -67,7 +64,7 @@ static gboolean take_part(struct machine_net *net, const char *part, GError **er
 		return TRUE;
 	}
 	if (!g_str_has_prefix(part, "tap="))
-		return error_set_usage(error, "'%s' is none of user, tap=, mac=, forward=", part);
+		return error_set_usage(error, "'%s' is none of user, tap=, mac=, id=, forward=", part);
 	g_free(net->tap);
 	net->tap = g_strdup(part + strlen("tap="));
 	return TRUE;
@@ -94,5 +91,6 @@ void net_option_clear(gpointer data)
 	struct machine_net *net = data;
 
 	g_free(net->tap);
+	g_free(net->id);
 	g_clear_pointer(&net->forwards, g_array_unref);
 }

@@ -6,8 +6,9 @@
 
 #include "../machine_virtio.h"
 
-/* tap=NAME or user, [,mac=XX:XX:XX:XX:XX:XX], and with user [,forward=PROTO:PORT:PORT].  The strings belong to `net`: net_option_clear(), also
- * after an error. */
+/* tap=NAME or user, [,mac=XX:XX:XX:XX:XX:XX][,id=ID], and with user
+ * [,forward=PROTO:PORT:PORT].  The strings belong to `net`: net_option_clear(), also after an
+ * error. */
 gboolean net_option_parse(struct machine_net *net, const char *value, GError **error);
 void net_option_clear(gpointer net);
 

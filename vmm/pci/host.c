@@ -220,6 +220,11 @@ gboolean pci_host_unplug(struct pci_host *host, struct pci_device *device, GErro
 	return TRUE;
 }
 
+bool pci_host_slot_on(const struct pci_device *device)
+{
+	return !device->port || pci_port_on(device->port);
+}
+
 void pci_host_detach(struct pci_host *host, struct pci_device *device)
 {
 	struct pci_port *port = device->port;

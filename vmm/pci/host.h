@@ -105,6 +105,10 @@ gboolean pci_host_plug(struct pci_host *host, struct pci_device *device, GError 
  * guest has not turned its slot on. */
 gboolean pci_host_unplug(struct pci_host *host, struct pci_device *device, GError **error);
 
+/* Whether the guest has turned on the slot that the function is in; functions on bus 0 are
+ * always on. */
+bool pci_host_slot_on(const struct pci_device *device);
+
 /* Takes a function out at once, wherever it is; the guest sees it vanish.  ops->removed()
  * is not called. */
 void pci_host_detach(struct pci_host *host, struct pci_device *device);

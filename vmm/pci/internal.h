@@ -213,6 +213,7 @@ void pci_port_set_prefetch(struct pci_port *port, uint64_t base, uint64_t last);
 void pci_port_presence(struct pci_port *port, bool running);
 /* Presses the attention button.  FALSE: nothing there, or the slot is off. */
 bool pci_port_press(struct pci_port *port);
+bool pci_port_on(const struct pci_port *port);
 /* After a load: link and interrupt follow from the registers. */
 void pci_port_refresh(struct pci_port *port);
 

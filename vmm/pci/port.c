@@ -253,11 +253,15 @@ static void set_status(struct pci_port *port, uint16_t events)
 	set_express16(port, PCI_EXP_SLTSTA, express16(port, PCI_EXP_SLTSTA) | events);
 }
 
+bool pci_port_on(const struct pci_port *port)
+{
+	return !(express16(port, PCI_EXP_SLTCTL) & PCI_EXP_SLTCTL_PCC);
+}
+
 static void update_link(struct pci_port *port)
 {
-	bool power = !(express16(port, PCI_EXP_SLTCTL) & PCI_EXP_SLTCTL_PCC);
 	bool enabled = !(express16(port, PCI_EXP_LNKCTL) & PCI_EXP_LNKCTL_LD);
-	bool up = port->child && power && enabled;
+	bool up = port->child && pci_port_on(port) && enabled;
 	uint16_t status = express16(port, PCI_EXP_LNKSTA);
 
 	if (up == link_is_up(port))
@@ -362,7 +366,7 @@ void pci_port_presence(struct pci_port *port, bool running)
 
 bool pci_port_press(struct pci_port *port)
 {
-	if (!port->child || (express16(port, PCI_EXP_SLTCTL) & PCI_EXP_SLTCTL_PCC))
+	if (!port->child || !pci_port_on(port))
 		return false;
 	set_status(port, PCI_EXP_SLTSTA_ABP);
 	update_interrupt(port);
