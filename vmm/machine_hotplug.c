@@ -14,8 +14,14 @@
 #include "machine_pause.h"
 #include "pci/host.h"
 
+/* How long a guest may take to let go of a device that it sees vanish, and how often to look. */
+#define PULL_MS		5000u
+#define LOOK_MS		500u
+
 struct hotplug_wake {
 	uv_async_t async;
+	uv_timer_t timer;		/* runs while devices are being pulled */
+	unsigned int open_handles;	/* of the two */
 	struct machine *machine;
 };
 
@@ -75,7 +81,10 @@ gboolean machine_hotplug_init(struct machine *machine, GError **error)
 		g_free(wake);
 		return error_set(error, "the host has no eventfd left");
 	}
+	uv_timer_init(&machine->loop, &wake->timer);
 	wake->async.data = wake;
+	wake->timer.data = wake;
+	wake->open_handles = 2;
 	uv_unref((uv_handle_t *)&wake->async);
 	machine->virtio->wake = wake;
 	return TRUE;
@@ -83,13 +92,18 @@ gboolean machine_hotplug_init(struct machine *machine, GError **error)
 
 static void wake_closed(uv_handle_t *handle)
 {
-	g_free(handle->data);
+	struct hotplug_wake *wake = handle->data;
+
+	if (--wake->open_handles == 0)
+		g_free(wake);
 }
 
 void machine_hotplug_clear(struct machine_virtio *virtio)
 {
-	if (virtio->wake)
-		uv_close((uv_handle_t *)&virtio->wake->async, wake_closed);
+	if (!virtio->wake)
+		return;
+	uv_close((uv_handle_t *)&virtio->wake->async, wake_closed);
+	uv_close((uv_handle_t *)&virtio->wake->timer, wake_closed);
 	virtio->wake = NULL;
 }
 
@@ -142,11 +156,46 @@ struct machine_function *machine_attach_net(struct machine *machine, const struc
 /* ---------------------------------------------------------------- detaching */
 
 /* The work under way ends first, and the guest is told of it. */
-static void pull(struct machine_function *function)
+static void take_away(struct machine_function *function)
 {
 	virtio_pci_reset(function->pci);
 	pci_host_detach(function->machine->pci, virtio_pci_function(function->pci));
 	release(function);
+}
+
+static void take_late(uv_timer_t *timer)
+{
+	struct hotplug_wake *wake = timer->data;
+	GPtrArray *functions = wake->machine->virtio->functions;
+	struct machine_function *function;
+	unsigned int left = 0;
+
+	pthread_mutex_lock(&wake->machine->lock);
+	for (guint i = functions->len; i > 0; i--) {
+		function = g_ptr_array_index(functions, i - 1);
+		if (!function->pull_by)
+			continue;
+		if (uv_now(timer->loop) < function->pull_by)
+			left++;
+		else
+			take_away(function);
+	}
+	pthread_mutex_unlock(&wake->machine->lock);
+	if (!left)
+		uv_timer_stop(timer);
+}
+
+/* A driver that finds the device's registers gone may wait for them for ever (Linux does, when it
+ * resets a device): the guest is told that the device is gone before it is. */
+static void pull(struct machine_function *function)
+{
+	uv_timer_t *timer = &function->machine->virtio->wake->timer;
+
+	if (function->pull_by)
+		return;
+	function->pull_by = uv_now(timer->loop) + PULL_MS;
+	pci_host_pull(virtio_pci_function(function->pci));
+	uv_timer_start(timer, take_late, LOOK_MS, LOOK_MS);
 }
 
 gboolean machine_detach_device(struct machine *machine, struct machine_function *function,
@@ -157,7 +206,11 @@ gboolean machine_detach_device(struct machine *machine, struct machine_function 
 	if (!function->hot)
 		return error_set(error, "'%s' was there when the guest was started, in no hot-plug "
 				 "slot, and stays", function->name);
-	if (force || !pci_host_slot_on(device)) {
+	if (!pci_host_slot_on(device)) {
+		take_away(function);
+		return TRUE;
+	}
+	if (force || function->pull_by) {
 		pull(function);
 		return TRUE;
 	}

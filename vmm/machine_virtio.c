@@ -119,12 +119,16 @@ static void choose_mac(uint8_t *mac)
 
 gboolean machine_net_connect(const struct machine_net *net, struct net_end *end, GError **error)
 {
+	const struct net_tap_config tap = {
+		.name = net->tap, .bridge = net->bridge, .queues = MAX(net->queues, 1),
+		.mtu = net->mtu,
+	};
 	const GArray *forwards = net->forwards;
 
 	if (!net->user)
-		return net_tap_connect(net->tap, end, error);
+		return net_tap_connect(&tap, end, error);
 	return net_passt_connect(forwards ? (const void *)forwards->data : NULL,
-				 forwards ? forwards->len : 0, end, error);
+				 forwards ? forwards->len : 0, net->mtu, end, error);
 }
 
 struct virtio_device *machine_make_net(struct machine_function *function,
@@ -132,16 +136,16 @@ struct virtio_device *machine_make_net(struct machine_function *function,
 				       GError **error)
 {
 	struct net_device_config config = { .name = function->name };
-	struct net *host = net_end_take(end, error);
+	struct net *nets[NET_QUEUES_MAX];
 
-	if (!host)
+	if (!net_end_take(end, nets, error))
 		return NULL;
 	if (net->mac_given)
 		memcpy(config.mac, net->mac, NET_MAC_SIZE);
 	else
 		choose_mac(config.mac);
-	function->source = g_strdup(net->user ? "user" : net->tap);
-	return net_device_new(&config, &function->machine->virtio->memory, host, error);
+	function->source = g_strdup(*end->name ? end->name : net->user ? "user" : net->tap);
+	return net_device_new(&config, &function->machine->virtio->memory, nets, end->count, error);
 }
 
 static gboolean add_net(struct machine *machine, const struct machine_net *net,

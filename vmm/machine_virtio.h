@@ -27,7 +27,10 @@ struct machine_disk {
 
 struct machine_net {
 	char *id;			/* NULL: "net" and a number */
-	char *tap;			/* the host's interface; NULL: `user` */
+	char *tap;			/* the host's interface; NULL: `user` or `bridge` */
+	char *bridge;			/* of the host; NULL: none */
+	unsigned int queues;		/* in each direction, with a tap; 0: 1 */
+	uint16_t mtu;			/* 0: the interface's */
 	gboolean user;			/* by passt, without privileges */
 	GArray *forwards;		/* of struct net_forward, with `user`; NULL: none */
 	uint8_t mac[6];

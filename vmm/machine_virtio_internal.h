@@ -19,6 +19,7 @@ struct machine_function {
 	char *source;			/* a file's or interface's name; NULL: it has none */
 	bool attached;
 	bool hot;			/* behind a root port */
+	uint64_t pull_by;		/* uv_now() when the guest's patience ends; 0: not pulled */
 };
 
 struct machine_virtio {

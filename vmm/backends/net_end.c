@@ -5,15 +5,27 @@
 
 void net_end_close(struct net_end *end)
 {
-	if (end->fd >= 0)
-		close(end->fd);
-	end->fd = -1;
+	while (end->count)
+		close(end->fds[--end->count]);
 }
 
-struct net *net_end_take(const struct net_end *end, GError **error)
+static gboolean check(const struct net_end *end, GError **error)
 {
-	if (end->tap ? net_tap_check(end->fd, error) : net_stream_check(end->fd, error))
-		return end->tap ? net_tap_new(end->fd, end->mtu) : net_stream_new(end->fd);
-	close(end->fd);
-	return NULL;
+	for (unsigned int i = 0; i < end->count; i++)
+		if (end->tap ? !net_tap_check(end->fds[i], error) :
+			       !net_stream_check(end->fds[i], error))
+			return FALSE;
+	return TRUE;
+}
+
+gboolean net_end_take(struct net_end *end, struct net **nets, GError **error)
+{
+	if (!check(end, error)) {
+		net_end_close(end);
+		return FALSE;
+	}
+	for (unsigned int i = 0; i < end->count; i++)
+		nets[i] = end->tap ? net_tap_new(end->fds[i], end->mtu) :
+				     net_stream_new(end->fds[i], end->mtu);
+	return TRUE;
 }

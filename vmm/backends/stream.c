@@ -201,12 +201,13 @@ static const struct net_ops stream_ops = {
 	.close = stream_close,
 };
 
-struct net *net_stream_new(int fd)
+struct net *net_stream_new(int fd, uint16_t mtu)
 {
 	struct stream *stream = g_new0(struct stream, 1);
 
 	stream->net.ops = &stream_ops;
 	stream->net.fd = fd;
+	stream->net.mtu = mtu;
 	return &stream->net;
 }
 

@@ -43,7 +43,7 @@ static gboolean take_net(void *target, const char *value, GError **error)
 
 static const struct cli_option options[] = {
 	{ "disk", "FILE[,OPTION]...", "a disk, as with `mica run`; not of an NBD server", take_disk },
-	{ "net", "tap=NAME|user[,OPTION]...", "a network card, as with `mica run`", take_net },
+	{ "net", "tap=NAME|bridge=NAME|user[,OPTION]...", "a network card, as with `mica run`", take_net },
 };
 
 static const struct guest_verb verb = {
@@ -60,10 +60,11 @@ static void set_text(JsonObject *arguments, const char *name, const char *text)
 		json_object_set_string_member(arguments, name, text);
 }
 
-/* Sends the request with the descriptor, and prints the id. */
-static int send_device(const struct attach *attach, const char *command, int fd)
+/* Sends the request with the descriptors, and prints the id. */
+static int send_device(const struct attach *attach, const char *command, const int *fds,
+		       unsigned int count)
 {
-	const struct control_extra extra = { .fds = &fd, .fd_count = 1 };
+	const struct control_extra extra = { .fds = fds, .fd_count = count };
 	g_autoptr(JsonObject) result = NULL;
 
 	json_object_set_int_member(attach->words.arguments, CONTROL_DESCRIPTORS, extra.fd_count);
@@ -96,7 +97,7 @@ static int attach_disk(struct attach *attach, GError **error)
 	set_text(arguments, "serial", disk->serial);
 	set_text(arguments, "cache", caches[disk->cache]);
 	json_object_set_boolean_member(arguments, "read_only", disk->read_only);
-	status = send_device(attach, "attach-disk", fd);
+	status = send_device(attach, "attach-disk", &fd, 1);
 	close(fd);
 	return status;
 }
@@ -116,11 +117,11 @@ static int attach_net(struct attach *attach, GError **error)
 		text = g_strdup_printf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
 				       mac[3], mac[4], mac[5]);
 	set_text(arguments, "id", net->id);
-	set_text(arguments, "source", net->user ? "user" : net->tap);
+	set_text(arguments, "source", net->user ? "user" : end.name);
 	set_text(arguments, "backend", end.tap ? "tap" : "stream");
 	set_text(arguments, "mac", text);
 	json_object_set_int_member(arguments, "mtu", end.mtu);
-	status = send_device(attach, "attach-net", end.fd);
+	status = send_device(attach, "attach-net", end.fds, end.count);
 	net_end_close(&end);
 	return status;
 }

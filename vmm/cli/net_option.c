@@ -51,23 +51,59 @@ static gboolean take_forward(struct machine_net *net, const char *text, GError *
 	return TRUE;
 }
 
+static gboolean take_tap(struct machine_net *net, const char *text, GError **error)
+{
+	(void)error;
+	g_free(net->tap);
+	net->tap = g_strdup(text);
+	return TRUE;
+}
+
+static gboolean take_bridge(struct machine_net *net, const char *text, GError **error)
+{
+	g_free(net->bridge);
+	net->bridge = g_strdup(text);
+	return *text || error_set_usage(error, "bridge= needs a name");
+}
+
+static gboolean take_queues(struct machine_net *net, const char *text, GError **error)
+{
+	return cli_parse_number(text, 1, NET_QUEUES_MAX, &net->queues, error);
+}
+
+/* 68: the least that IPv4 works with (RFC 791). */
+static gboolean take_mtu(struct machine_net *net, const char *text, GError **error)
+{
+	unsigned int mtu;
+
+	if (!cli_parse_number(text, 68, UINT16_MAX, &mtu, error))
+		return FALSE;
+	net->mtu = mtu;
+	return TRUE;
+}
+
+static const struct {
+	const char *prefix;
+	gboolean (*take)(struct machine_net *net, const char *text, GError **error);
+} parts[] = {
+	{ "tap=", take_tap },
+	{ "bridge=", take_bridge },
+	{ "mac=", take_mac },
+	{ "id=", take_id },
+	{ "queues=", take_queues },
+	{ "mtu=", take_mtu },
+	{ "forward=", take_forward },
+};
+
 static gboolean take_part(struct machine_net *net, const char *part, GError **error)
 {
-	if (g_str_has_prefix(part, "mac="))
-		return take_mac(net, part + strlen("mac="), error);
-	if (g_str_has_prefix(part, "id="))
-		return take_id(net, part + strlen("id="), error);
-	if (g_str_has_prefix(part, "forward="))
-		return take_forward(net, part + strlen("forward="), error);
-	if (!strcmp(part, "user")) {
-		net->user = TRUE;
-		return TRUE;
-	}
-	if (!g_str_has_prefix(part, "tap="))
-		return error_set_usage(error, "'%s' is none of user, tap=, mac=, id=, forward=", part);
-	g_free(net->tap);
-	net->tap = g_strdup(part + strlen("tap="));
-	return TRUE;
+	for (size_t i = 0; i < G_N_ELEMENTS(parts); i++)
+		if (g_str_has_prefix(part, parts[i].prefix))
+			return parts[i].take(net, part + strlen(parts[i].prefix), error);
+	net->user = net->user || !strcmp(part, "user");
+	return !strcmp(part, "user") ||
+	       error_set_usage(error, "'%s' is none of user, tap=, bridge=, mac=, id=, queues=, mtu=, "
+			       "forward=", part);
 }
 
 gboolean net_option_parse(struct machine_net *net, const char *value, GError **error)
@@ -78,11 +114,13 @@ gboolean net_option_parse(struct machine_net *net, const char *value, GError **e
 		if (!take_part(net, part, error))
 			return FALSE;
 	}
-	if (!net->tap == !net->user)
-		return error_set_usage(error, "one of user and tap=NAME is needed");
+	if (net->user ? net->tap || net->bridge : !net->tap && !net->bridge)
+		return error_set_usage(error, "one of user, tap=NAME and bridge=NAME is needed");
 	if (net->forwards && !net->user)
 		return error_set_usage(error, "forward= goes with user only; a tap interface can be "
 				       "reached as it is");
+	if (net->queues > 1 && net->user)
+		return error_set_usage(error, "queues= goes with tap= and bridge= only");
 	return TRUE;
 }
 
@@ -91,6 +129,7 @@ void net_option_clear(gpointer data)
 	struct machine_net *net = data;
 
 	g_free(net->tap);
+	g_free(net->bridge);
 	g_free(net->id);
 	g_clear_pointer(&net->forwards, g_array_unref);
 }

@@ -160,7 +160,6 @@ unsigned int control_call_descriptors(struct control_call *call, int *fds)
 
 static void call_free(struct control_call *call)
 {
-	descriptors_close(&call->descriptors);
 	if (call->connection)
 		LIST_REMOVE(call, entry);
 	control_request_clear(&call->request);
@@ -171,6 +170,7 @@ void control_call_done(struct control_call *call, JsonObject *result)
 {
 	char *line = control_answer(call->request.id, result ? result : json_object_new());
 
+	descriptors_close(&call->descriptors);
 	if (call->connection)
 		connection_send_line(call->connection, line);
 	else
@@ -186,6 +186,7 @@ void control_call_fail(struct control_call *call, const char *field, const char 
 	va_start(args, format);
 	message = g_strdup_vprintf(format, args);
 	va_end(args);
+	descriptors_close(&call->descriptors);
 	if (call->connection)
 		connection_send_line(call->connection,
 				     control_failure(&call->request, field, message));

@@ -212,9 +212,11 @@ static void command_attach_net(struct control_call *call, JsonObject *arguments,
 
 	if (!good_id(call, arguments) || !take_mac(call, arguments, &net))
 		return;
-	if (!end.tap && g_strcmp0(backend, "stream")) {
+	if (!end.tap && json_object_get_int_member(arguments, CONTROL_DESCRIPTORS) != 1) {
+		control_call_fail(call, "arguments." CONTROL_DESCRIPTORS, "a stream has one");
+	} else if (!end.tap && g_strcmp0(backend, "stream")) {
 		control_call_fail(call, "arguments.backend", "tap or stream is expected");
-	} else if (take_descriptors(call, &end.fd)) {
+	} else if ((end.count = take_descriptors(call, end.fds))) {
 		result = attach_net(server->machine, &net, &end, &error);
 		attached(call, server, result, error);
 	}
@@ -362,8 +364,9 @@ static const struct control_argument disk_arguments[] = {
 };
 
 static const struct control_argument net_arguments[] = {
-	{ .name = CONTROL_DESCRIPTORS, .type = CONTROL_INTEGER, .required = TRUE, .low = 1, .high = 1,
-	  .help = "how many come with the request: that of a tap, or a stream socket" },
+	{ .name = CONTROL_DESCRIPTORS, .type = CONTROL_INTEGER, .required = TRUE, .low = 1,
+	  .high = NET_QUEUES_MAX,
+	  .help = "how many come with the request: of each queue of a tap, or of a stream socket" },
 	{ .name = "source", .type = CONTROL_STRING, .required = TRUE, .low = 1,
 	  .high = PATH_LENGTH_MAX, .help = "what the card is connected to, for messages" },
 	{ .name = "backend", .type = CONTROL_STRING, .required = TRUE, .low = 1, .high = 8,

@@ -15,6 +15,10 @@
 
 struct pci_port;
 
+/* pci_device_state.unplug, if not 0. */
+#define PCI_UNPLUG_ASKED	1	/* by the attention button */
+#define PCI_UNPLUG_PULLED	2	/* it looks as if it were not there */
+
 struct pci_irqfd_binding {
 	int fd;
 	unsigned int vector;

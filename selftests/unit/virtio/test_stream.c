@@ -37,7 +37,7 @@ static void open_stream(struct fixture *f)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 	setsockopt(ends[1], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	f->far = ends[1];
-	f->net = net_stream_new(ends[0]);
+	f->net = net_stream_new(ends[0], 0);
 	assert_int_equal(net_set_up(f->net, HEADER, 0), 0);
 }
 
@@ -186,12 +186,11 @@ static void passt_answers(void **unused)
 	ssize_t count;
 
 	(void)unused;
-	if (!net_passt_connect(NULL, 0, &end, &error)) {
+	if (!net_passt_connect(NULL, 0, 0, &end, &error)) {
 		print_message("skipped, passt cannot be used here: %s\n", error->message);
 		skip();
 	}
-	f.net = net_end_take(&end, &error);
-	assert_non_null(f.net);
+	assert_true(net_end_take(&end, &f.net, &error));
 	net_set_up(f.net, HEADER, 0);
 	assert_int_equal(net_send(f.net, &iov, 1), 4 + sizeof(request) - HEADER);
 	fd = (struct pollfd){ .fd = f.net->fd, .events = POLLIN };
@@ -214,7 +213,7 @@ static void passt_is_missing(void **unused)
 
 	(void)unused;
 	g_setenv("PATH", "/nowhere", TRUE);
-	assert_false(net_passt_connect(NULL, 0, &end, &error));
+	assert_false(net_passt_connect(NULL, 0, 0, &end, &error));
 	assert_non_null(strstr(error->message, "no program passt"));
 	g_setenv("PATH", path, TRUE);
 }
@@ -232,7 +231,7 @@ static void passt_refuses(void **unused)
 	assert_true(g_file_set_contents(program, "#!/bin/sh\necho no luck >&2\nexit 1\n", -1, NULL));
 	assert_int_equal(chmod(program, 0700), 0);
 	g_setenv("PATH", directory, TRUE);
-	assert_false(net_passt_connect(NULL, 0, &end, &error));
+	assert_false(net_passt_connect(NULL, 0, 0, &end, &error));
 	assert_string_equal(error->message, "user network: passt does not start: no luck");
 	g_setenv("PATH", path, TRUE);
 	unlink(program);
@@ -260,7 +259,7 @@ static void port_is_taken(void **unused)
 		assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
 		forward.udp = udp;
 		forward.host = ntohs(address.sin_port);
-		assert_false(net_passt_connect(&forward, 1, &end, &error));
+		assert_false(net_passt_connect(&forward, 1, 0, &end, &error));
 		assert_non_null(strstr(error->message, "cannot take port"));
 		close(fd);
 	}
@@ -270,13 +269,15 @@ static void port_is_taken(void **unused)
 static void wrong_descriptors(void **unused)
 {
 	for (int tap = 0; tap < 2; tap++) {
-		struct net_end end = { .fd = open("/dev/null", O_RDWR | O_CLOEXEC), .tap = tap };
+		int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+		struct net_end end = { .fds = { fd }, .count = 1, .tap = tap };
 		g_autoptr(GError) error = NULL;
+		struct net *net;
 
 		(void)unused;
-		assert_null(net_end_take(&end, &error));
+		assert_false(net_end_take(&end, &net, &error));
 		assert_non_null(strstr(error->message, tap ? "tap interface" : "stream socket"));
-		assert_int_equal(fcntl(end.fd, F_GETFD), -1);
+		assert_int_equal(fcntl(fd, F_GETFD), -1);
 	}
 }
 
