@@ -41,7 +41,7 @@ make_tools()
 
 		port()
 		{
-			until path=$(find_port "$1") && [ "$path" ]; do sleep 0.1; done
+			until path=$(find_port "$1"); [ "$path" ]; do sleep 0.1; done
 			echo $path
 		}
 
