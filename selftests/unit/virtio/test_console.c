@@ -372,8 +372,8 @@ static void asks_for_notifications(struct fixture *f, uint64_t features)
 		add_quietly(f, 1, BUFFER_BASE, 100, false);
 		while (got(f, 1, &written))
 			back++;
+		assert_int_equal(back, i % 3 ? i + 1 : i);
 	}
-	assert_int_equal(back, 80);
 	assert_int_equal(f->ends[0].count, 8000);
 	for (unsigned int i = 0; i < 100; i++) {
 		taken += input(f, 0, "0123456789");
