@@ -7,6 +7,7 @@
 #include "../error.h"
 #include "../exit_status.h"
 #include "balloon_option.h"
+#include "cpu_option.h"
 #include "disk_option.h"
 #include "net_option.h"
 #include "options.h"
@@ -84,7 +85,14 @@ static gboolean take_cpus(void *target, const char *value, GError **error)
 {
 	struct machine_config *config = target;
 
-	return cli_parse_number(value, 1, MICA_MAX_VCPUS, &config->cpus, error);
+	return cpus_option_parse(&config->cpus, &config->topology, value, error);
+}
+
+static gboolean take_cpu(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+
+	return cpu_model_parse(&config->cpu, value, error);
 }
 
 static gboolean take_name(void *target, const char *value, GError **error)
@@ -275,7 +283,10 @@ static const struct cli_option run_options[] = {
 	{ "append", "STRING", "the kernel's command line; repeated, the parts are joined",
 	  take_append },
 	{ "memory", "SIZE", "memory of the guest, a multiple of 2M (512M)", take_memory },
-	{ "cpus", "N", "number of virtual CPUs (1)", take_cpus },
+	{ "cpus", "N[,sockets=S][,cores=C][,threads=T]",
+	  "number of virtual CPUs, and how they are arranged (1; N cores of one socket)", take_cpus },
+	{ "cpu", "host|v1|v2|v3|v4[,+FEATURE][,-FEATURE]",
+	  "the CPU: the host's, or a level of x86-64, the same on all hosts (host)", take_cpu },
 	{ "name", "NAME", "the guest's name, of which there is one on the host (mica-PID)",
 	  take_name },
 	{ "console", "WHERE", "the first serial port: stdio, pty, socket or file:PATH (stdio)",
@@ -368,6 +379,7 @@ void run_options_clear(struct run_config *run)
 	g_clear_pointer(&config->kernel, g_free);
 	g_clear_pointer(&config->command_line, g_free);
 	g_clear_pointer(&config->name, g_free);
+	cpu_model_clear(&config->cpu);
 	g_clear_pointer(&config->console.path, g_free);
 	g_clear_pointer(&config->modules, g_array_unref);
 	g_clear_pointer(&config->disks, g_array_unref);
