@@ -40,6 +40,8 @@ struct machine_config {
 	GArray *disks;			/* of struct machine_disk; NULL: none */
 	GArray *nets;			/* of struct machine_net; NULL: none */
 	gboolean rng;			/* an entropy device */
+	struct machine_vsock *vsock;	/* NULL: none */
+	GArray *shares;			/* of struct machine_share; NULL: none */
 	struct machine_balloon_config balloon;
 	gboolean console_virtio;	/* the console is a virtio device's, not the serial port */
 	GArray *ports;			/* of struct machine_port; NULL: none */

@@ -3,10 +3,14 @@
 
 #include <string.h>
 
+#include "backends/unix_socket.h"
+#include "backends/virtiofsd.h"
 #include "devices/balloon/device.h"
 #include "devices/block/device.h"
+#include "devices/fs/device.h"
 #include "devices/net/device.h"
 #include "devices/rng/device.h"
+#include "devices/vsock/device.h"
 #include "error.h"
 #include "machine.h"
 #include "machine_balloon.h"
@@ -126,6 +130,66 @@ static gboolean add_rng(struct machine *machine, GError **error)
 			      &machine->lock, error), error);
 }
 
+static gboolean add_vsock(struct machine *machine, GError **error)
+{
+	struct machine_function *function = new_function(machine, "vsock", 0);
+	const struct vsock_device_config config = {
+		.name = function->name,
+		.path = machine->config->vsock->path,
+		.cid = machine->config->vsock->cid,
+	};
+
+	return attach(machine, function,
+		      vsock_device_new(&config, &machine->virtio->memory, error), error);
+}
+
+static struct vhost_user *open_share(const struct machine_share *share, GError **error)
+{
+	struct vhost_user *vhost;
+	int fd;
+
+	if (!share->socket) {
+		fd = virtiofsd_start(share->path, share->read_only, error);
+	} else {
+		fd = unix_socket_connect(share->path);
+		if (fd < 0)
+			error_set_errno(error, -fd, "share: cannot connect to '%s'", share->path);
+	}
+	if (fd < 0)
+		return NULL;
+	vhost = vhost_user_new(fd, error);
+	if (!vhost)
+		g_prefix_error(error, "share of '%s': ", share->path);
+	return vhost;
+}
+
+static gboolean add_share(struct machine *machine, const struct machine_share *share,
+			  unsigned int number, GError **error)
+{
+	struct machine_function *function = new_function(machine, "share", number);
+	const struct fs_device_config config = { .name = function->name, .tag = share->tag };
+	struct vhost_user *vhost = open_share(share, error);
+
+	return vhost && attach(machine, function,
+			       fs_device_new(&config, &machine->virtio->memory, vhost, error),
+			       error);
+}
+
+static gboolean add_shares(struct machine *machine, GError **error)
+{
+	const GArray *shares = machine->config->shares;
+
+	for (guint i = 0; shares && i < shares->len; i++)
+		if (!add_share(machine, &g_array_index(shares, struct machine_share, i), i, error))
+			return FALSE;
+	return TRUE;
+}
+
+gboolean machine_shares_memory(const struct machine_config *config)
+{
+	return config->shares && config->shares->len;
+}
+
 static gboolean add_balloon(struct machine *machine, GError **error)
 {
 	const struct machine_balloon_config *wanted = &machine->config->balloon;
@@ -175,6 +239,10 @@ gboolean machine_add_virtio(struct machine *machine, GError **error)
 	for (guint i = 0; nets && i < nets->len; i++)
 		if (!add_net(machine, &g_array_index(nets, struct machine_net, i), i, error))
 			return FALSE;
+	if (machine->config->vsock && !add_vsock(machine, error))
+		return FALSE;
+	if (!add_shares(machine, error))
+		return FALSE;
 	if (machine->config->balloon.wanted && !add_balloon(machine, error))
 		return FALSE;
 	if (wants_console(machine->config) && !add_console(machine, error))

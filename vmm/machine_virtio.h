@@ -14,6 +14,7 @@
 
 #define MACHINE_DISKS_MAX	16u
 #define MACHINE_NETS_MAX	8u
+#define MACHINE_SHARES_MAX	8u
 #define MACHINE_PORTS_MAX	15u	/* and the console */
 
 struct machine;
@@ -33,6 +34,23 @@ struct machine_net {
 	uint8_t mac[6];
 	gboolean mac_given;		/* else one is made up */
 };
+
+struct machine_vsock {
+	char *path;			/* the host's socket */
+	unsigned int cid;		/* the guest's */
+};
+
+struct machine_share {
+	char *path;			/* a directory, or `socket` */
+	gboolean socket;		/* of a program that serves it */
+	char *tag;
+	gboolean read_only;		/* not with `socket` */
+};
+
+struct machine_config;
+
+/* Another process serves one of its devices, and needs the guest's memory. */
+gboolean machine_shares_memory(const struct machine_config *config);
 
 /* A named port of the virtio console. */
 struct machine_port {

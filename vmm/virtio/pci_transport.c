@@ -31,6 +31,7 @@ static const struct identity identities[] = {
 	{ VIRTIO_ID_CONSOLE, 0x1003, 0x078000 },
 	{ VIRTIO_ID_RNG, 0x1005, 0x00ff00 },
 	{ VIRTIO_ID_VSOCK, 0, 0x078000 },
+	{ VIRTIO_ID_FS, 0, 0x018000 },
 };
 
 static const struct identity *identity_of(const struct virtio_device *device)

@@ -242,6 +242,7 @@ static void test_refusals(void **state)
 static void test_devices(void **state)
 {
 	const struct net_forward *forwards;
+	const struct machine_share *shares;
 	const struct machine_net *nets;
 	struct run_config config;
 
@@ -261,6 +262,33 @@ static void test_devices(void **state)
 	assert_int_equal(forwards[1].guest, 5353);
 	assert_false(nets[1].user);
 	run_options_clear(&config);
+	assert_true(parse("--kernel|k|--vsock|path=x,cid=4|--vsock|cid=5,path=/tmp/a,,b", &config,
+			  NULL));
+	assert_int_equal(config.machine.vsock->cid, 5);
+	assert_string_equal(config.machine.vsock->path, "/tmp/a,b");
+	run_options_clear(&config);
+	assert_true(parse("--kernel|k|--vsock|path=x", &config, NULL));
+	assert_int_equal(config.machine.vsock->cid, 3);
+	run_options_clear(&config);
+	assert_true(parse("--kernel|k|--share|/a,,b,tag=t,ro|--share|socket=s,tag=u", &config, NULL));
+	shares = (const struct machine_share *)(void *)config.machine.shares->data;
+	assert_int_equal(config.machine.shares->len, 2);
+	assert_string_equal(shares[0].path, "/a,b");
+	assert_string_equal(shares[0].tag, "t");
+	assert_true(shares[0].read_only && !shares[0].socket);
+	assert_string_equal(shares[1].path, "s");
+	assert_true(shares[1].socket && !shares[1].read_only);
+	run_options_clear(&config);
+	assert_refused("--kernel|k|--share|/a", "tag=TAG is needed");
+	assert_refused("--kernel|k|--share|,tag=t", "the directory's name is empty");
+	assert_refused("--kernel|k|--share|/a,tag=", "1 to 36 bytes");
+	assert_refused("--kernel|k|--share|/a,tag=t,rw", "is neither tag= nor ro");
+	assert_refused("--kernel|k|--share|socket=s,tag=t,ro", "ro is a matter of");
+	assert_refused("--kernel|k|--vsock|cid=3", "path=SOCKET is needed");
+	assert_refused("--kernel|k|--vsock|path=", "1 to 96 bytes");
+	assert_refused("--kernel|k|--vsock|path=x,cid=2", "is not a number from 3 to 4294967294");
+	assert_refused("--kernel|k|--vsock|path=x,cid=4294967295", "is not a number from 3");
+	assert_refused("--kernel|k|--vsock|path=x,port=1", "is neither cid= nor path=");
 	assert_refused("--kernel|k|--net|user,tap=t", "one of user and tap=NAME");
 	assert_refused("--kernel|k|--net|mac=02:00:00:00:00:01", "one of user and tap=NAME");
 	assert_refused("--kernel|k|--net|tap=t,forward=tcp:1:1", "goes with user only");
