@@ -27,17 +27,25 @@ has()
 	tr -d '\r' <$work/out | grep -q "$1"
 }
 
-# The guest: what it has besides its drivers.
+# What the guest has besides its drivers; reading it waits for the console.
 make_tools()
 {
 	cat >$work/initrd/tools.sh <<-'END'
-		# The device of a port, by its name.
-		port()
+		# The device of a port, by its name, which comes some time after the driver.
+		find_port()
 		{
 			for entry in /sys/class/virtio-ports/*; do
-				read -r name <$entry/name && [ "$name" = "$1" ] && echo /dev/${entry##*/}
+				[ "$(cat $entry/name 2>/dev/null)" = "$1" ] && echo /dev/${entry##*/}
 			done
 		}
+
+		port()
+		{
+			until path=$(find_port "$1") && [ "$path" ]; do sleep 0.1; done
+			echo $path
+		}
+
+		until [ -c /dev/hvc0 ]; do sleep 0.1; done
 
 		# The terminal's size, when it has one.
 		size()
@@ -48,6 +56,7 @@ make_tools()
 	END
 }
 
+# For Linux a port whose other end nobody has is at its end of file.
 starts()
 {
 	mkfifo $work/keys
@@ -56,7 +65,7 @@ starts()
 		stty -F /dev/hvc0 raw -echo
 		head -c 300000 /dev/urandom >/log; sha256sum </log
 		cat /log >\$(port log); echo logged
-		(exec 5<>\$(port echo); cat <&5 >&5) &
+		(exec 5<>\$(port echo); while :; do cat <&5 >&5; sleep 0.1; done) &
 		(head -c 5000000 /dev/zero; echo the end) >\$(port flood) &
 		exec 6<>/dev/hvc0
 		echo 'hvc0 speaks' >&6
@@ -167,6 +176,26 @@ alone()
 	soon has '^alone' && resizes '^size 43 132$'
 }
 
+# The size of the terminal at which the console is attached to, and another one later.
+follows()
+{
+	guest -d --name tty --console-device virtio -- ". /drivers.sh; . /tools.sh
+		while :; do
+			size=\$(stty -F /dev/hvc0 size)
+			[ \"\$size\" = \"\$last\" ] || echo \"now \$size\"
+			last=\$size
+			sleep 0.2
+		done" || return 1
+	onpty 100 30 mica console tty >$work/out &
+	onpty=$!
+	soon has '^now 30 100$' && kill -USR1 $onpty && soon has '^now 31 100$'
+	status=$?
+	cat $work/out
+	mica kill tty
+	wait $onpty
+	return $status
+}
+
 refuses()
 {
 	for option in "--port name=x" "--port pty" "--port name=x,pty,socket=$work/x" \
@@ -186,7 +215,7 @@ make_tools
 case_is "console: host $host, hvc0 and ports are there" starts
 case_is "console: host $host, a port to a file" writes_file
 case_is "console: host $host, what is typed" types
-case_is "console: host $host, a megabyte through a socket and back" echoes 1000000
+case_is "console: host $host, 300 KB through a socket and back" echoes 300000
 case_is "console: host $host, clients come again" comes_again
 case_is "console: host $host, one client at a time" turns_away
 case_is "console: host $host, a client that does not read" slow
@@ -194,5 +223,6 @@ case_is "console: host $host, the list of ports" lists
 case_is "console: host $host, another size, with ports" resizes '^size '
 case_is "console: host $host, no socket is left" leaves_nothing
 case_is "console: host $host, another size, without ports" alone
+case_is "console: host $host, it follows the terminal's size" follows
 case_is "console: wrong options are refused" refuses
 cases_end

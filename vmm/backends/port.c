@@ -99,7 +99,7 @@ static void disconnect(struct port *port)
 
 /* ---------------------------------------------------------------- to the guest */
 
-/* A client that has gone is let go when the guest has all of it. */
+/* A client's end is read when the guest has all that came before: then it is let go. */
 static void feed(struct port *port)
 {
 	size_t taken;
@@ -112,7 +112,7 @@ static void feed(struct port *port)
 		port->pending_count -= taken;
 		memmove(port->pending, port->pending + taken, port->pending_count);
 	}
-	if (!port->pending_count && port->ended && port->kind == PORT_SOCKET)
+	if (port->ended && port->kind == PORT_SOCKET)
 		disconnect(port);
 }
 

@@ -16,12 +16,16 @@
 
 /* ---------------------------------------------------------------- sockets */
 
-/* unix(7): a socket whose owner has gone refuses. */
+/* unix(7): a socket whose owner has gone refuses; so does any other file. */
 static bool is_left_behind(const struct sockaddr_un *address)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct stat st;
 	bool left;
+	int fd;
 
+	if (lstat(address->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return false;
 	left = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 &&

@@ -327,6 +327,39 @@ static void test_balloon(void **state)
 	assert_refused("--kernel|k|--balloon=", "'' is none of target=");
 }
 
+static void test_ports(void **state)
+{
+	const struct machine_port *port;
+	struct run_config config;
+	GError *error = NULL;
+
+	(void)state;
+	assert_true(parse("--kernel|k|--port|name=one,socket=/a,,b|--port|pty,name=two.2|"
+			  "--port|file=f,name=3|--console-device|virtio", &config, &error));
+	assert_true(config.machine.console_virtio);
+	assert_int_equal(config.machine.ports->len, 3);
+	port = &g_array_index(config.machine.ports, struct machine_port, 0);
+	assert_string_equal(port->name, "one");
+	assert_string_equal(port->path, "/a,b");
+	assert_int_equal(port[0].kind, PORT_SOCKET);
+	assert_int_equal(port[1].kind, PORT_PTY);
+	assert_string_equal(port[1].name, "two.2");
+	assert_int_equal(port[2].kind, PORT_FILE);
+	run_options_clear(&config);
+	assert_true(parse("--kernel|k|--console-device|virtio|--console-device|serial", &config, &error));
+	assert_false(config.machine.console_virtio);
+	run_options_clear(&config);
+	assert_refused("--kernel|k|--port|socket=/a", "name=NAME is missing");
+	assert_refused("--kernel|k|--port|name=a", "one of socket=PATH, file=PATH and pty");
+	assert_refused("--kernel|k|--port|name=a,pty,file=f", "one of socket=PATH, file=PATH and pty");
+	assert_refused("--kernel|k|--port|name=a/b,pty", "is not a name");
+	assert_refused("--kernel|k|--port|name=..,pty", "is not a name");
+	assert_refused("--kernel|k|--port|name=a,file=", "name is empty");
+	assert_refused("--kernel|k|--port|name=a,tty", "'tty' is none of");
+	assert_refused("--kernel|k|--port|name=a,pty|--port|name=a,pty", "a port 'a' already");
+	assert_refused("--kernel|k|--console-device|hvc", "neither serial nor virtio");
+}
+
 static void test_help(void **state)
 {
 	char run[] = "run", kernel[] = "--kernel", help[] = "--help", h[] = "-h";
@@ -373,6 +406,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_devices),
 		cmocka_unit_test(test_balloon),
+		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_exit_status),
 	};
