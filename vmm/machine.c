@@ -11,6 +11,7 @@
 #include "control/command.h"
 #include "error.h"
 #include "host.h"
+#include "machine_console.h"
 #include "machine_virtio.h"
 #include "message.h"
 #include "pci/host.h"
@@ -83,9 +84,22 @@ static size_t machine_input(void *opaque, const uint8_t *bytes, size_t count)
 	size_t taken;
 
 	pthread_mutex_lock(&machine->lock);
-	taken = uart_input(machine->uart, bytes, count);
+	if (machine->config->console_virtio)
+		taken = machine_console_input(machine_virtio_console(machine), bytes, count);
+	else
+		taken = uart_input(machine->uart, bytes, count);
 	pthread_mutex_unlock(&machine->lock);
 	return taken;
+}
+
+/* The serial port's writers wait in their threads for it. */
+static void machine_room(void *opaque)
+{
+	struct machine *machine = opaque;
+
+	pthread_mutex_lock(&machine->lock);
+	machine_console_room(machine_virtio_console(machine));
+	pthread_mutex_unlock(&machine->lock);
 }
 
 static void machine_key(void *opaque, enum console_key key)
@@ -121,6 +135,9 @@ static void machine_signal(void *opaque, int number)
 		break;
 	case SIGCONT:
 		console_resume(machine->console);
+		break;
+	case SIGWINCH:
+		machine_console_resized(machine_virtio_console(machine));
 		break;
 	default:
 		if (machine->stopped)
@@ -201,7 +218,8 @@ static gboolean machine_add_vm(struct machine *machine, GError **error)
 	if (machine->device_fd < 0 || !machine_check(machine, error) ||
 	    !machine_choose_cpu(machine, error))
 		return FALSE;
-	machine->vm_fd = host_create_vm(machine->device_fd, machine->config->vm_flags, error);
+	machine->vm_fd = host_create_vm(machine->device_fd, machine->config->vm_flags,
+					machine->config->halt_poll_us, error);
 	if (machine->vm_fd < 0)
 		return FALSE;
 	machine->memory = guest_memory_new(machine->vm_fd, machine->config->memory, error);
@@ -222,6 +240,7 @@ static gboolean machine_add_console(struct machine *machine, GError **error)
 	machine->console_guest = (struct console_guest){
 		.input = machine_input,
 		.key = machine_key,
+		.room = machine_room,
 		.drained = machine_drained,
 		.opaque = machine,
 	};
@@ -380,6 +399,7 @@ enum machine_end machine_run(struct machine *machine, uint32_t *value)
 {
 	console_empty_file(machine->console);
 	console_start(machine->console);
+	machine_console_resized(machine_virtio_console(machine));
 	if (machine_start(machine))
 		machine_notify(machine, MACHINE_STARTED);
 	uv_run(&machine->loop, UV_RUN_DEFAULT);

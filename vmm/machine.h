@@ -28,6 +28,7 @@
 #include "cpu/model.h"
 #include "cpu/topology.h"
 #include "gsi.h"
+#include "machine_virtio.h"
 #include "memory.h"
 #include "power.h"
 
@@ -39,12 +40,16 @@ struct machine_config {
 	GArray *disks;			/* of struct machine_disk; NULL: none */
 	GArray *nets;			/* of struct machine_net; NULL: none */
 	gboolean rng;			/* an entropy device */
+	struct machine_balloon_config balloon;
+	gboolean console_virtio;	/* the console is a virtio device's, not the serial port */
+	GArray *ports;			/* of struct machine_port; NULL: none */
 	uint64_t memory;		/* bytes, a multiple of 2 MiB */
 	unsigned int cpus;		/* 1..MICA_MAX_VCPUS */
 	struct cpu_topology topology;	/* of them; zeros: one socket of so many cores */
 	struct cpu_model cpu;
 	struct console_config console;
 	unsigned int vm_flags;		/* MICA_VM_* */
+	unsigned int halt_poll_us;	/* with MICA_VM_HALT_POLL */
 	gboolean stats;			/* print counters at the end */
 };
 
