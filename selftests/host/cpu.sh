@@ -159,6 +159,25 @@ v4_is_told()
 	grep -q 'v4: this host cannot' $work/info
 }
 
+# The module takes the CPUID and the APIC ids of all that `mica info` promises: a kernel starts that
+# powers off at once.
+accepted()
+{
+	for model in $(mica info | sed -n 's/^cpu models *//p') host-xsave v2+aes+avx v1-x2apic; do
+		tiny --cpu "$model" || return 1
+	done
+	for cpus in 2,threads=2 6,sockets=2,cores=3 12,sockets=2,cores=3,threads=2 \
+			21,sockets=7,cores=3 64 64,sockets=64 64,sockets=4,threads=4; do
+		tiny --cpus $cpus || return 1
+	done
+}
+
+tiny()
+{
+	echo "$*"
+	mica run --memory 16M --kernel /selftests/tiny.elf --console file:/dev/null "$@" </dev/null
+}
+
 many()
 {
 	start --cpus "$1" && arranged "$2" "$3" "$4"
@@ -176,6 +195,7 @@ case_is "cpu: what no guest has is refused" refused 4 'a guest vmx, sgx: ' --cpu
 case_is "cpu: an unknown feature" refused 2 "nearest is 'avx2'" --cpu host,+avx22
 case_is "cpu: counts that do not fit" refused 2 'do not make 8 CPUs' \
 	--cpus 8,sockets=2,cores=2,threads=1
+case_is "cpu: the module accepts all models and arrangements" accepted
 case_is "cpu: v1, 2 sockets, 2 threads" is_v1
 case_is "cpu: v2 with aes, 3 sockets" is_v2
 case_is "cpu: v3, 2 sockets, 3 cores" is_v3
