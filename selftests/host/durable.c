@@ -14,7 +14,6 @@
  * if that holds what the newest flushed operation left there, or something newer: what was
  * under way when the writer died may have happened or not, for each sector.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
