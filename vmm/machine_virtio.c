@@ -3,10 +3,13 @@
 
 #include <string.h>
 
+#include "devices/balloon/device.h"
 #include "devices/block/device.h"
 #include "devices/net/device.h"
 #include "devices/rng/device.h"
 #include "error.h"
+#include "machine_balloon.h"
+#include "machine_console.h"
 #include "pci/host.h"
 
 /* Queues of a disk: one for each vCPU, as far as there is a use for them. */
@@ -169,6 +172,43 @@ static gboolean add_rng(struct machine *machine, GError **error)
 					&machine->lock, error), error);
 }
 
+static gboolean add_balloon(struct machine *machine, GError **error)
+{
+	const struct machine_balloon_config *wanted = &machine->config->balloon;
+	struct machine_function *function = machine_function_new(machine, "balloon", NULL, 0,
+								 error);
+	const struct balloon_config config = {
+		.name = function->name,
+		.target = wanted->target ? wanted->target : machine->config->memory,
+		.no_oom = wanted->no_oom,
+		.no_reporting = wanted->no_reporting,
+	};
+	struct virtio_device *device;
+
+	device = balloon_new(&config, &machine->virtio->memory, error);
+	if (!attach(function, device, error))
+		return FALSE;
+	machine->virtio->balloon = machine_balloon_new(machine, device);
+	return TRUE;
+}
+
+static gboolean add_console(struct machine *machine, GError **error)
+{
+	struct machine_function *function = machine_function_new(machine, "console", NULL, 0,
+								 error);
+	struct machine_virtio *virtio = machine->virtio;
+	struct virtio_device *device = NULL;
+
+	virtio->console = machine_console_new(machine, function->name, &virtio->memory, &device,
+					      error);
+	return attach(function, device, error);
+}
+
+static bool wants_console(const struct machine_config *config)
+{
+	return config->console_virtio || (config->ports && config->ports->len);
+}
+
 gboolean machine_add_virtio(struct machine *machine, GError **error)
 {
 	const GArray *disks = machine->config->disks;
@@ -186,6 +226,10 @@ gboolean machine_add_virtio(struct machine *machine, GError **error)
 	for (guint i = 0; nets && i < nets->len; i++)
 		if (!add_net(machine, &g_array_index(nets, struct machine_net, i), i, error))
 			return FALSE;
+	if (machine->config->balloon.wanted && !add_balloon(machine, error))
+		return FALSE;
+	if (wants_console(machine->config) && !add_console(machine, error))
+		return FALSE;
 	return !machine->config->rng || add_rng(machine, error);
 }
 
@@ -208,8 +252,15 @@ void machine_free_virtio(struct machine *machine)
 
 	if (!virtio)
 		return;
+	machine_balloon_free(virtio->balloon);
+	machine_console_free(virtio->console);
 	free_functions(machine, virtio->functions);
 	free_functions(machine, virtio->released);
 	machine_hotplug_clear(virtio);
 	g_clear_pointer(&machine->virtio, g_free);
+}
+
+struct machine_console *machine_virtio_console(const struct machine *machine)
+{
+	return machine->virtio ? machine->virtio->console : NULL;
 }

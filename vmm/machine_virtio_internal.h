@@ -9,6 +9,8 @@
 #include "virtio/pci_transport.h"
 
 struct hotplug_wake;
+struct machine_balloon;
+struct machine_console;
 
 struct machine_function {
 	struct machine *machine;
@@ -26,6 +28,8 @@ struct machine_virtio {
 	struct virtio_memory memory;
 	GPtrArray *functions;		/* of struct machine_function */
 	GPtrArray *released;		/* likewise: detached, to be freed by the main loop */
+	struct machine_balloon *balloon;	/* NULL: none */
+	struct machine_console *console;	/* NULL: none */
 	struct hotplug_wake *wake;	/* the main loop, when something was released */
 };
 

@@ -119,6 +119,14 @@ static gboolean check_operands(const struct guest_words *words, GError **error)
 			       (const char *)g_ptr_array_index(words->operands, 0));
 }
 
+static gboolean take_operands(struct guest_words *words, GError **error)
+{
+	for (guint i = 0; words->verb->take_operand && i < words->operands->len; i++)
+		if (!words->verb->take_operand(words, g_ptr_array_index(words->operands, i), error))
+			return FALSE;
+	return TRUE;
+}
+
 static GArray *options_of(const struct guest_verb *verb)
 {
 	GArray *options = g_array_new(FALSE, FALSE, sizeof(struct cli_option));
@@ -150,7 +158,8 @@ static gboolean parse(struct guest_words *words, const GArray *options, int argc
 	if (!cli_parse_operands((const struct cli_option *)(const void *)options->data,
 				options->len, argc, argv, words, take_word, error))
 		return FALSE;
-	return words->verb->all || (take_name(words, error) && check_operands(words, error));
+	return words->verb->all || (take_name(words, error) && check_operands(words, error) &&
+				    take_operands(words, error));
 }
 
 gboolean guest_verb_parse(const struct guest_verb *verb, int argc, char **argv,

@@ -11,6 +11,8 @@
 #include "../control/client.h"
 #include "options.h"
 
+struct guest_words;
+
 struct guest_verb {
 	const char *name;			/* also that of the command it sends, if it sends one */
 	const char *about;			/* for the help; ends with a newline */
@@ -20,6 +22,8 @@ struct guest_verb {
 	/* What comes behind NAME, for the help, and how many words of it there may be. */
 	const char *operands;
 	unsigned int operand_min, operand_max;
+	/* Is given each of them; NULL: they are left in guest_words.operands. */
+	gboolean (*take_operand)(struct guest_words *words, const char *word, GError **error);
 };
 
 /* What the command line says; guest_words_clear(). */

@@ -18,6 +18,7 @@ const struct cli_verb cli_verbs[] = {
 	{ "resize", "change the size of a running guest's disk", cli_resize },
 	{ "stats", "show a guest's counters", cli_stats },
 	{ "top", "watch what guests do", cli_top },
+	{ "balloon", "say how much memory a guest shall keep", cli_balloon },
 	{ "info", "show what the module and this host offer, or what is missing", cli_info },
 	{ "help", "show this help, or that of a verb", cli_help },
 };
