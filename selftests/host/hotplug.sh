@@ -234,6 +234,7 @@ syslogd -O /tmp/messages
 set_up
 make_drivers virtio_pci virtio_blk virtio_net virtio_rng
 case_is "hotplug: host $host, the guest starts" start
+[ "$tap_failed" -eq 0 ] || { tail -n 20 $log | tr -d '\r' | sed 's/^/# /'; cases_end; exit 1; }
 case_is "hotplug: host $host, a disk and a card, $times times" rounds
 case_is "hotplug: host $host, a disk's size" resizes
 case_is "hotplug: host $host, a disk is taken away" forced

@@ -344,13 +344,18 @@ static gboolean set_up(struct file *file, const char *path, enum block_cache cac
 	return TRUE;
 }
 
-/* O_NONBLOCK is for opening only: a FIFO would wait for its other end. */
+/* O_NONBLOCK is for opening only: a FIFO would wait for its other end.  The lock goes with the
+ * descriptor: whoever takes it has it at once. */
 int block_file_fd(const char *path, bool read_only, GError **error)
 {
 	int fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
 
-	if (fd < 0)
+	if (fd < 0) {
 		error_set_errno(error, errno, "disk %s", path);
+	} else if (!lock(path, fd, read_only, error)) {
+		close(fd);
+		return -1;
+	}
 	return fd;
 }
 
