@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "machine.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,6 +11,7 @@
 #include "control/command.h"
 #include "error.h"
 #include "host.h"
+#include "machine_console.h"
 #include "machine_virtio.h"
 #include "message.h"
 #include "pci/host.h"
@@ -85,9 +84,22 @@ static size_t machine_input(void *opaque, const uint8_t *bytes, size_t count)
 	size_t taken;
 
 	pthread_mutex_lock(&machine->lock);
-	taken = uart_input(machine->uart, bytes, count);
+	if (machine->config->console_virtio)
+		taken = machine_console_input(machine_virtio_console(machine), bytes, count);
+	else
+		taken = uart_input(machine->uart, bytes, count);
 	pthread_mutex_unlock(&machine->lock);
 	return taken;
+}
+
+/* The serial port's writers wait in their threads for it. */
+static void machine_room(void *opaque)
+{
+	struct machine *machine = opaque;
+
+	pthread_mutex_lock(&machine->lock);
+	machine_console_room(machine_virtio_console(machine));
+	pthread_mutex_unlock(&machine->lock);
 }
 
 static void machine_key(void *opaque, enum console_key key)
@@ -123,6 +135,9 @@ static void machine_signal(void *opaque, int number)
 		break;
 	case SIGCONT:
 		console_resume(machine->console);
+		break;
+	case SIGWINCH:
+		machine_console_resized(machine_virtio_console(machine));
 		break;
 	default:
 		if (machine->stopped)
@@ -184,10 +199,24 @@ static gboolean machine_check(const struct machine *machine, GError **error)
 	return machine_check_memory(config->memory, error);
 }
 
+/* What CPU the guest gets, or why this host has none such. */
+static gboolean machine_choose_cpu(struct machine *machine, GError **error)
+{
+	const struct machine_config *config = machine->config;
+
+	machine->topology = config->topology;
+	machine->offered = host_cpuid(machine->device_fd, error);
+	return machine->offered &&
+	       cpu_topology_complete(&machine->topology, config->cpus, MICA_MAX_VCPUS, error) &&
+	       cpu_model_resolve(&config->cpu, machine->offered, &machine->info,
+				 &machine->features, error);
+}
+
 static gboolean machine_add_vm(struct machine *machine, GError **error)
 {
 	machine->device_fd = host_open(&machine->info, error);
-	if (machine->device_fd < 0 || !machine_check(machine, error))
+	if (machine->device_fd < 0 || !machine_check(machine, error) ||
+	    !machine_choose_cpu(machine, error))
 		return FALSE;
 	machine->vm_fd = host_create_vm(machine->device_fd, machine->config->vm_flags,
 					machine->config->halt_poll_us, error);
@@ -211,6 +240,7 @@ static gboolean machine_add_console(struct machine *machine, GError **error)
 	machine->console_guest = (struct console_guest){
 		.input = machine_input,
 		.key = machine_key,
+		.room = machine_room,
 		.drained = machine_drained,
 		.opaque = machine,
 	};
@@ -228,14 +258,11 @@ static gboolean machine_add_signals(struct machine *machine, GError **error)
 
 static gboolean machine_add_vcpus(struct machine *machine, GError **error)
 {
-	g_autofree struct mica_cpuid *host = g_new0(struct mica_cpuid, 1);
 	struct vcpu *vcpu;
 
-	if (ioctl(machine->device_fd, MICA_GET_CPUID, host) < 0)
-		return error_set_errno(error, errno, "the module does not say what the CPU has");
 	machine->vcpus = g_new0(struct vcpu *, machine->config->cpus);
 	for (unsigned int i = 0; i < machine->config->cpus; i++) {
-		vcpu = vcpu_new(machine, i, host, error);
+		vcpu = vcpu_new(machine, i, error);
 		if (!vcpu)
 			return FALSE;
 		machine->vcpus[machine->vcpu_count++] = vcpu;
@@ -252,7 +279,7 @@ static gboolean machine_load(struct machine *machine, GError **error)
 		.command_line = config->command_line,
 		.modules = (const struct boot_module *)(void *)config->modules->data,
 		.module_count = config->modules->len,
-		.cpus = config->cpus,
+		.topology = &machine->topology,
 		.pci = &pci,
 	};
 	struct boot_result result = { 0 };
@@ -372,6 +399,7 @@ enum machine_end machine_run(struct machine *machine, uint32_t *value)
 {
 	console_empty_file(machine->console);
 	console_start(machine->console);
+	machine_console_resized(machine_virtio_console(machine));
 	if (machine_start(machine))
 		machine_notify(machine, MACHINE_STARTED);
 	uv_run(&machine->loop, UV_RUN_DEFAULT);
@@ -414,6 +442,7 @@ void machine_free(struct machine *machine)
 	guest_memory_free(machine->memory);
 	if (machine->device_fd >= 0)
 		close(machine->device_fd);
+	g_free(machine->offered);
 	signals_free(machine->signals);
 	machine_close_loop(machine);
 	control_registry_free(machine->commands);

@@ -4,6 +4,8 @@
 # "VMM NAME INSTRUCTIONS"; anything else that is printed is for people.
 #	measure.sh exits	what single operations cost, by the kernel in kernel/
 #	measure.sh boot		a Debian guest, from the VMM's start to its end
+#	measure.sh devices	a disk's reads, a network card's frames, IPIs, timer ticks, by the
+#				kernel too; KVM's in several configurations of QEMU
 # shellcheck disable=SC2086 # $qemu and $kvm_module are words
 set -u
 what=$1
@@ -65,6 +67,57 @@ start_and_end()
 	run "$vmm" "" 1 "$@" && run "$vmm" start-and-end 1 "$@"
 }
 
+# A disk that completes its reads later, by a softirq, and a wire to a program that answers.
+set_up_devices()
+{
+	modprobe null_blk gb=1 irqmode=1 no_sched=1 || fail "no null_blk"
+	modprobe tun
+	modprobe vhost_net
+	echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
+	[ -c /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; }
+	tunctl -t tap0 >/dev/null && ifconfig tap0 up || fail "no tap0"
+	net-answer tap0 &
+	answerer=$!
+}
+
+# device VMM VARIANT COMMAND...
+device()
+{
+	vmm=$1
+	echo "# $vmm: $2"
+	shift 2
+	exits "$vmm" "$@"
+}
+
+devices_on_kvm()
+{
+	guest="$qemu -m 128 -kernel /bench/kernel"
+	for aio in native io_uring; do
+		for poll in 0 32768; do
+			device kvm "disk, aio=$aio, poll-max-ns=$poll" $guest -append disk \
+				-object iothread,id=io,poll-max-ns=$poll \
+				-drive if=none,id=d,file=/dev/nullb0,format=raw,cache=none,aio=$aio \
+				-device virtio-blk-pci,drive=d,iothread=io
+		done
+	done
+	for vhost in on off; do
+		device kvm "net, vhost=$vhost" $guest -append net \
+			-netdev tap,id=n,ifname=tap0,script=no,downscript=no,vhost=$vhost \
+			-device virtio-net-pci,netdev=n,romfile=
+	done
+	device kvm "two CPUs" $guest -append ipi -smp 2
+	device kvm "tick" $guest -append tick
+}
+
+devices_on_mica()
+{
+	guest="mica run --memory 128M --kernel /bench/kernel"
+	device mica "disk" $guest --append disk --disk /dev/nullb0
+	device mica "net" $guest --append net --net tap=tap0
+	device mica "two CPUs" $guest --append ipi --cpus 2
+	device mica "tick" $guest --append tick
+}
+
 boot()
 {
 	vmm=$1 wanted=$2
@@ -84,6 +137,8 @@ on_kvm()
 	boot)
 		boot kvm 0 $qemu -m 256 -kernel /guests/12/vmlinuz -initrd /guests/initrd \
 			-append "$guest" ;;
+	devices)
+		devices_on_kvm ;;
 	esac
 	modprobe -r "${kvm_module%% *}"
 }
@@ -98,10 +153,14 @@ on_mica()
 	boot)
 		boot mica 8 mica run --memory 256M --kernel /guests/12/vmlinuz \
 			--initrd /guests/initrd --append "$guest" ;;
+	devices)
+		devices_on_mica ;;
 	esac
 }
 
 guest="console=ttyS0 quiet mica.end=reboot"
+[ "$what" != devices ] || set_up_devices
 on_kvm
 on_mica
+[ "$what" != devices ] || kill $answerer
 exit $failed

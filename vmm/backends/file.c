@@ -17,6 +17,8 @@
 
 #define SECTOR		512u
 #define ZEROES		65536u		/* bytes written at once where holes cannot be made */
+#define LOCK_WAIT_MS	3000
+#define LOCK_TRY_MS	10
 
 static struct file *file_of(struct block *block)
 {
@@ -246,11 +248,26 @@ static gboolean check_kind(const char *path, int fd, uint64_t *size, GError **er
 	return TRUE;
 }
 
+/* What a VMM had under way when it was killed goes on in the kernel, and keeps its lock although the
+ * process is gone.  The next one waits for that a little: it must not be refused, nor may it
+ * read before the last of these writes has arrived. */
+static int lock_soon(int fd, const struct flock *lock)
+{
+	int status = fcntl(fd, F_OFD_SETLK, lock);
+
+	for (int waited = 0; status < 0 && (errno == EAGAIN || errno == EACCES) &&
+	     waited < LOCK_WAIT_MS; waited += LOCK_TRY_MS) {
+		g_usleep(LOCK_TRY_MS * 1000);
+		status = fcntl(fd, F_OFD_SETLK, lock);
+	}
+	return status;
+}
+
 static gboolean lock(const char *path, int fd, bool read_only, GError **error)
 {
 	struct flock lock = { .l_type = read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
 
-	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+	if (lock_soon(fd, &lock) == 0)
 		return TRUE;
 	if (errno == EAGAIN || errno == EACCES)
 		return error_set(error, "disk %s: is in use by another guest or program%s", path,

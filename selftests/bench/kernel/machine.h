@@ -81,6 +81,24 @@ static inline uint8_t inb(uint16_t port)
 	return value;
 }
 
+static inline void outw(uint16_t port, uint16_t value)
+{
+	asm volatile("outw %0, %1" : : "a" (value), "Nd" (port));
+}
+
+static inline void outl(uint16_t port, uint32_t value)
+{
+	asm volatile("outl %0, %1" : : "a" (value), "Nd" (port));
+}
+
+static inline uint32_t inl(uint16_t port)
+{
+	uint32_t value;
+
+	asm volatile("inl %1, %0" : "=a" (value) : "Nd" (port));
+	return value;
+}
+
 static inline uint32_t mmio_read(uintptr_t address)
 {
 	uint32_t value;
@@ -97,20 +115,48 @@ static inline void mmio_write(uintptr_t address, uint32_t value)
 /* ------------------------------------------------------------ interrupts.c */
 
 #define VECTOR_TEST	0x40
+#define VECTOR_DEVICE	0x41	/* and the next ones, one for each queue; the handler only ends them */
+#define VECTOR_IPI	0x50	/* as VECTOR_DEVICE, of the other CPU's */
+#define VECTOR_ANSWER	0x51	/* sends VECTOR_IPI to CPU 0 */
 
 /* Written by the handler of VECTOR_TEST, which also ends the interrupt. */
 extern volatile bool interrupt_arrived;
 extern volatile uint64_t interrupt_tsc, interrupt_eoi_ticks;
 
+extern volatile uint32_t ipis_arrived;
+
 void interrupts_init(void);
+/* Another CPU than the first: the same IDT. */
+void interrupts_init_other(void);
+/* Interrupts are off, and were when the caller found nothing to do: sleeps until one comes. */
+void wait_for_interrupt(void);
 void apic_use_x2(void);
 uint32_t apic_read(uint32_t offset);
 /* In the mode that the APIC is in. */
 void apic_write(uint32_t offset, uint32_t value);
+/* `id` is an APIC ID, `icr` the low half of the register; x2APIC mode only. */
+void apic_send(uint32_t id, uint32_t icr);
 
 /* ------------------------------------------------------------ main.c */
 
+/* Ticks of one operation, or of `count` of them: then those of one are printed. */
+struct operation {
+	const char *name;
+	uint64_t (*once)(void);
+	unsigned int count;		/* 0: one */
+};
+
+void measure(const struct operation *operations, unsigned int samples);
+uint64_t median(uint64_t (*once)(void), unsigned int samples);
 void print(const char *text);
+__attribute__((noreturn)) void fail(const char *text);
 __attribute__((noreturn)) void leave(uint8_t value);
+
+/* ------------------------------------------------------------ disk.c, net.c, smp.c, tick.c */
+
+void measure_disk(void);
+void measure_net(void);
+void measure_ipi(void);
+void measure_tick(void);
 
 #endif

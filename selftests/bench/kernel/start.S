@@ -74,6 +74,47 @@ long_mode:
 4:	hlt
 	jmp	4b
 
+/*
+ * Where the second CPU starts: copied below 1 MiB by smp.c, in real mode, CS there ("SIPI" in SDM
+ * volume 3, "MP Initialization Protocol Algorithm for MP Systems").  Same tables, own stack.
+ */
+
+	.globl	trampoline, trampoline_end
+	.code16
+trampoline:
+	cli
+	mov	%cs, %ax
+	mov	%ax, %ds
+	lgdtl	low_pointer - trampoline
+	mov	$CR4_PAE, %eax
+	mov	%eax, %cr4
+	mov	$pml4, %eax
+	mov	%eax, %cr3
+	mov	$MSR_EFER, %ecx
+	rdmsr
+	or	$EFER_LME, %eax
+	wrmsr
+	mov	%cr0, %eax
+	or	$CR0_PG + 1, %eax
+	mov	%eax, %cr0
+	ljmpl	$8, $other_long_mode
+	.balign	4
+low_pointer:
+	.short	gdt_pointer - gdt - 1
+	.long	gdt
+trampoline_end:
+
+	.code64
+other_long_mode:
+	mov	$16, %eax
+	mov	%eax, %ds
+	mov	%eax, %es
+	mov	%eax, %ss
+	mov	$other_stack_top, %esp
+	call	other_main
+5:	hlt
+	jmp	5b
+
 	.balign	8
 gdt:	.quad	0
 	.quad	0x00af9b000000ffff		/* 64-bit code */
@@ -89,5 +130,10 @@ pdpt:	.skip	4096
 pd:	.skip	4 * 4096
 	.skip	16384
 stack_top:
+	.skip	16384
+other_stack_top:
+	.globl	other_cpu_runs
+other_cpu_runs:
+	.skip	4
 
 	.section .note.GNU-stack, "", @progbits
