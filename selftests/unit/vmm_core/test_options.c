@@ -116,7 +116,8 @@ static void test_all(void **state)
 	(void)state;
 	assert_true(parse("--kernel=a=b|--append|console=ttyS0|--append=quiet|--memory|2G|--cpus=4,threads=2|--cpu|v2,+aes|"
 			  "--name|web-1.test|--console=file:/tmp/x|--initrd|one|--initrd|two,a,b|"
-			  "--initrd=th,,ree,|--stats|--check-host|--halt-poll=150", &config, &error));
+			  "--initrd=th,,ree,|--stats|--check-host|--halt-poll=150", &config,
+			  &error));
 	assert_string_equal(config.machine.kernel, "a=b");
 	assert_string_equal(config.machine.command_line, "console=ttyS0 quiet");
 	assert_true(config.machine.memory == 2048 * MIB);
