@@ -75,6 +75,9 @@ enum machine_event {
 /* Is told of events, in the main thread without the lock. */
 struct machine_listener {
 	void (*event)(void *opaque, enum machine_event event);
+	/* A device was detached, by its guest or by us, and all that it had is free.  NULL: no
+	 * matter. */
+	void (*released)(void *opaque, const char *id);
 	void *opaque;
 };
 

@@ -12,17 +12,15 @@
 #define PAUSE_US	50000u
 #define FRESH_MS	1000
 
-static gboolean take_size(struct guest_words *words, const char *word, GError **error)
+static gboolean take_size(const struct guest_words *words, GError **error)
 {
 	uint64_t bytes;
 
-	if (json_object_has_member(words->arguments, "target"))
-		return error_set_usage(error, "one SIZE is enough: '%s' is a second one", word);
-	if (!cli_parse_size(word, &bytes, error))
+	if (!words->operands->len)
+		return TRUE;
+	if (!cli_parse_size(g_ptr_array_index(words->operands, 0), &bytes, error))
 		return FALSE;
-	if (bytes > INT64_MAX)
-		return error_set_usage(error, "'%s' is too large", word);
-	json_object_set_int_member(words->arguments, "target", bytes);
+	json_object_set_int_member(words->arguments, "target", MIN(bytes, INT64_MAX));
 	return TRUE;
 }
 
@@ -36,10 +34,10 @@ static const struct guest_verb verb = {
 	.about = "Asks the guest to keep SIZE of its memory and to give the rest to the host, or to take\n"
 		 "it again; it takes its time, and may keep more.  Without SIZE: shows what it keeps,\n"
 		 "and what it says of its memory.  The guest must have been started with --balloon.\n",
-	.operand = "[SIZE]",
-	.take_operand = take_size,
 	.options = options,
 	.option_count = G_N_ELEMENTS(options),
+	.operands = "[SIZE]",
+	.operand_max = 1,
 };
 
 static void print_member(JsonObject *object, const char *name, JsonNode *value, gpointer prefix)
@@ -100,10 +98,15 @@ static JsonObject *ask(const struct guest_words *words, struct control_client *c
 
 static int call(const struct guest_words *words)
 {
-	struct control_client *client = guest_words_open(words);
+	struct control_client *client;
 	g_autoptr(JsonObject) result = NULL;
 	g_autoptr(GError) error = NULL;
 
+	if (!take_size(words, &error)) {
+		message("%s (see `mica balloon --help`)", error->message);
+		return EXIT_STATUS_USAGE;
+	}
+	client = guest_words_open(words);
 	if (!client)
 		return EXIT_STATUS_ERROR;
 	result = ask(words, client, &error);

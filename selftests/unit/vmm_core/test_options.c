@@ -289,8 +289,8 @@ static void test_devices(void **state)
 	assert_refused("--kernel|k|--vsock|path=x,cid=2", "is not a number from 3 to 4294967294");
 	assert_refused("--kernel|k|--vsock|path=x,cid=4294967295", "is not a number from 3");
 	assert_refused("--kernel|k|--vsock|path=x,port=1", "is neither cid= nor path=");
-	assert_refused("--kernel|k|--net|user,tap=t", "one of user and tap=NAME");
-	assert_refused("--kernel|k|--net|mac=02:00:00:00:00:01", "one of user and tap=NAME");
+	assert_refused("--kernel|k|--net|user,tap=t", "one of user, tap=NAME and bridge=NAME");
+	assert_refused("--kernel|k|--net|mac=02:00:00:00:00:01", "one of user, tap=NAME and bridge=NAME");
 	assert_refused("--kernel|k|--net|tap=t,forward=tcp:1:1", "goes with user only");
 	assert_refused("--kernel|k|--net|user,forward=tcp:22", "is not of the form");
 	assert_refused("--kernel|k|--net|user,forward=icmp:1:1", "is not of the form");
@@ -363,6 +363,34 @@ static void test_ports(void **state)
 	assert_refused("--kernel|k|--console-device|hvc", "neither serial nor virtio");
 }
 
+static void test_device_parts(void **state)
+{
+	const struct machine_disk *disk;
+	const struct machine_net *net;
+	struct run_config config;
+
+	(void)state;
+	assert_true(parse("--kernel|k|--disk|a,id=data,ro|--net|bridge=br0,queues=8,mtu=9000,id=lan",
+			  &config, NULL));
+	disk = (const struct machine_disk *)(void *)config.machine.disks->data;
+	net = (const struct machine_net *)(void *)config.machine.nets->data;
+	assert_string_equal(disk->id, "data");
+	assert_string_equal(net->id, "lan");
+	assert_string_equal(net->bridge, "br0");
+	assert_null(net->tap);
+	assert_int_equal(net->queues, 8);
+	assert_int_equal(net->mtu, 9000);
+	run_options_clear(&config);
+	assert_refused("--kernel|k|--disk|a,id=", "'' is not an id");
+	assert_refused("--kernel|k|--disk|a,id=a/b", "'a/b' is not an id");
+	assert_refused("--kernel|k|--net|tap=t,id=-a", "'-a' is not an id");
+	assert_refused("--kernel|k|--net|tap=t,queues=9", "'9' is not a number from 1 to 8");
+	assert_refused("--kernel|k|--net|user,queues=2", "queues= goes with tap= and bridge= only");
+	assert_refused("--kernel|k|--net|tap=t,mtu=67", "'67' is not a number from 68 to 65535");
+	assert_refused("--kernel|k|--net|bridge=", "bridge= needs a name");
+	assert_refused("--kernel|k|--net|user,bridge=br0", "one of user, tap=NAME and bridge=NAME");
+}
+
 static void test_help(void **state)
 {
 	char run[] = "run", kernel[] = "--kernel", help[] = "--help", h[] = "-h";
@@ -410,6 +438,7 @@ int main(void)
 		cmocka_unit_test(test_devices),
 		cmocka_unit_test(test_balloon),
 		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_device_parts),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_exit_status),
 	};
