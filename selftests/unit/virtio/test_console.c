@@ -244,6 +244,10 @@ static void tells_size(void **unused)
 	console_resize(f.bench.device, 100, 30);
 	assert_int_equal(atomic_load(&f.bench.config_interrupts), 1);
 	assert_int_equal(virtio_device_config_read(f.bench.device, 0, 4), 30u << 16 | 100);
+	/* The next driver is told as well. */
+	bench_reset(&f.bench);
+	start(&f, VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE));
+	assert_int_equal(atomic_load(&f.bench.config_interrupts), 2);
 	close_console(&f);
 }
 
