@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# hotplug.sh HOST TIMES: a disk and a network card come and go under I/O, TIMES times, while the
+# hotplug.sh HOST TIMES: a disk and a network card come and go under I/O, TIMES times (3 or more), while the
 # guest runs; then disks that change their size, and what is refused.  The VMM has the same
 # descriptors, threads and mappings before and after.
 . /selftests/tap.sh
