@@ -222,7 +222,8 @@ static gboolean machine_add_vm(struct machine *machine, GError **error)
 					machine->config->halt_poll_us, error);
 	if (machine->vm_fd < 0)
 		return FALSE;
-	machine->memory = guest_memory_new(machine->vm_fd, machine->config->memory, error);
+	machine->memory = (machine_shares_memory(machine->config) ? guest_memory_new_shared :
+			   guest_memory_new)(machine->vm_fd, machine->config->memory, error);
 	return machine->memory != NULL;
 }
 

@@ -40,6 +40,8 @@ struct machine_config {
 	GArray *disks;			/* of struct machine_disk; NULL: none */
 	GArray *nets;			/* of struct machine_net; NULL: none */
 	gboolean rng;			/* an entropy device */
+	struct machine_vsock *vsock;	/* NULL: none */
+	GArray *shares;			/* of struct machine_share; NULL: none */
 	struct machine_balloon_config balloon;
 	gboolean console_virtio;	/* the console is a virtio device's, not the serial port */
 	GArray *ports;			/* of struct machine_port; NULL: none */
@@ -73,6 +75,9 @@ enum machine_event {
 /* Is told of events, in the main thread without the lock. */
 struct machine_listener {
 	void (*event)(void *opaque, enum machine_event event);
+	/* A device was detached, by its guest or by us, and all that it had is free.  NULL: no
+	 * matter. */
+	void (*released)(void *opaque, const char *id);
 	void *opaque;
 };
 

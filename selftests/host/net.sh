@@ -41,8 +41,31 @@ answers()
 	grep -q "^$(sha256sum <$work/got | cut -c1-64)  /tmp/up" $work/out
 }
 
+# Several queues, at a bridge: the tap is made, and is gone afterwards.
+several_queues()
+{
+	modprobe bridge
+	brctl addbr br0 && ifconfig br0 10.9.7.1 netmask 255.255.255.0 up || return 1
+	httpd -p 7003 -h $work
+	guest --cpus 2 --net bridge=br0,queues=2,mtu=1400 -- "sh /drivers.sh
+		ifconfig eth0 10.9.7.2 netmask 255.255.255.0 up
+		echo QUEUES /sys/class/net/eth0/queues/* MTU \$(cat /sys/class/net/eth0/mtu)
+		grep -c virtio0-output /proc/interrupts
+		wget -q -O - http://10.9.7.1:7003/down | sha256sum >/tmp/1 &
+		wget -q -O - http://10.9.7.1:7003/down | sha256sum
+		wait
+		cat /tmp/1" >$work/out || return 1
+	cat $work/out
+	grep -q '^QUEUES .*/rx-1 .*/tx-1 MTU 1400$' $work/out || return 1
+	grep -q '^2$' $work/out || return 1
+	[ "$(grep -c "^$(sha256sum <$work/down | cut -c1-64)  -" $work/out)" -eq 2 ] || return 1
+	[ ! -e /sys/class/net/mica0 ]
+}
+
 refuses()
 {
+	mica run --kernel /guests/12/vmlinuz --net bridge=nobr && return 1
+	mica run --kernel /guests/12/vmlinuz --net tap=tap0,queues=2 && return 1
 	mica run --kernel /guests/12/vmlinuz --net tap=averyveryverylongname && return 1
 	mica run --kernel /guests/12/vmlinuz --net mac=02:00:00:00:00:99 && return 1
 	mica run --kernel /guests/12/vmlinuz --net tap=tap0,mac=01:00:00:00:00:99
@@ -53,5 +76,6 @@ set -o pipefail
 set_up
 make_drivers virtio_pci virtio_net
 case_is "net: host $host, packets and streams" answers
+case_is "net: host $host, several queues at a bridge" several_queues
 case_is "net: wrong options are refused" refuses
 cases_end

@@ -88,6 +88,8 @@ static void note_call(const struct thread *thread, const struct __ptrace_syscall
 
 	if (thread->kind == THREAD_MAIN)
 		own |= SANDBOX_RESTART;
+	if (thread->kind != THREAD_VCPU)
+		own |= SANDBOX_CONNECTS;
 	rule = find(thread, own, info);
 	if (rule)
 		note(g_strdup_printf("used %zu %s\n", rule - sandbox_rules, kind));
@@ -289,7 +291,8 @@ static bool is_used(char **lines, size_t rule, enum thread_kind kind)
 static bool is_due(const struct sandbox_rule *rule, enum thread_kind kind)
 {
 	return (rule->kinds & 1u << kind) ||
-	       (kind == THREAD_MAIN && (rule->kinds & SANDBOX_RESTART));
+	       (kind == THREAD_MAIN && (rule->kinds & SANDBOX_RESTART)) ||
+	       (kind == THREAD_IO && (rule->kinds & SANDBOX_CONNECTS));
 }
 
 static unsigned int check_rule(char **lines, size_t index, enum thread_kind kind)

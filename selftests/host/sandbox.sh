@@ -92,6 +92,8 @@ forbid()
 forbids()
 {
 	for call in execve openat socket ptrace mprotect io_uring_setup tgkill; do
+		# The main thread is told that the host has none.
+		[ "$1$call" != mainio_uring_setup ] || continue
 		forbid "$1" $call "$2" || return 1
 	done
 }

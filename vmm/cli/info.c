@@ -21,6 +21,7 @@ static const struct {
 	{ MICA_CAP_TSC_SCALING, "tsc-scaling" },
 	{ MICA_CAP_APIC_REGS, "apic-registers" },
 	{ MICA_CAP_DIRTY_LOG, "dirty-log" },
+	{ MICA_CAP_DELIVERY, "interrupt-delivery" },
 };
 
 static void info_print(const struct mica_info *info)

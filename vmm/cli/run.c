@@ -84,9 +84,19 @@ static void run_event(void *opaque, enum machine_event event)
 	run->detach_fd = -1;
 }
 
+static void run_released(void *opaque, const char *id)
+{
+	struct run *run = opaque;
+
+	if (run->server)
+		control_server_released(run->server, id);
+}
+
 static enum machine_end run_machine(struct run *run, struct machine *machine, uint32_t *value)
 {
-	const struct machine_listener listener = { .event = run_event, .opaque = run };
+	const struct machine_listener listener = {
+		.event = run_event, .released = run_released, .opaque = run,
+	};
 	enum machine_end end;
 
 	machine->listener = &listener;
@@ -129,10 +139,16 @@ static gboolean run_confine(const struct run_config *config,
 {
 	const GArray *ports = config->machine.ports;
 	g_autoptr(GPtrArray) folders = g_ptr_array_new_with_free_func(g_free);
-	const struct sandbox_config sandbox = { .restart = config->restart, .folders = folders };
+	const struct sandbox_config sandbox = {
+		.restart = config->restart,
+		.connects = config->machine.vsock != NULL,
+		.folders = folders,
+	};
 
 	if (endpoint)
 		g_ptr_array_add(folders, g_path_get_dirname(endpoint->path));
+	if (config->machine.vsock)
+		g_ptr_array_add(folders, g_path_get_dirname(config->machine.vsock->path));
 	for (guint i = 0; ports && i < ports->len; i++)
 		run_add_folder(folders, &g_array_index(ports, struct machine_port, i));
 	if (!config->no_sandbox)

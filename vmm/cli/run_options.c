@@ -12,6 +12,8 @@
 #include "net_option.h"
 #include "options.h"
 #include "port_option.h"
+#include "share_option.h"
+#include "vsock_option.h"
 
 #define MEMORY_UNIT	(2ull << 20)
 #define DEFAULT_MEMORY	(512ull << 20)
@@ -236,6 +238,31 @@ static gboolean take_rng(void *target, const char *value, GError **error)
 	return TRUE;
 }
 
+static gboolean take_share(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+	struct machine_share share = { 0 };
+
+	if (config->shares->len == MACHINE_SHARES_MAX)
+		return error_set_usage(error, "a guest has at most %u shared directories",
+				       MACHINE_SHARES_MAX);
+	if (share_option_parse(&share, value, error)) {
+		g_array_append_val(config->shares, share);
+		return TRUE;
+	}
+	share_option_clear(&share);
+	return FALSE;
+}
+
+static gboolean take_vsock(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+
+	vsock_option_free(config->vsock);
+	config->vsock = vsock_option_parse(value, error);
+	return config->vsock != NULL;
+}
+
 static gboolean take_control(void *target, const char *value, GError **error)
 {
 	struct run_config *config = target;
@@ -305,13 +332,17 @@ static const struct cli_option run_options[] = {
 	  take_console_device },
 	{ "port", "name=NAME,socket=PATH|file=PATH|pty",
 	  "a named port (/dev/virtio-ports/NAME); may be repeated", take_port },
-	{ "disk", "FILE[,ro][,serial=TEXT][,cache=none|host]",
+	{ "disk", "FILE[,ro][,id=ID][,serial=TEXT][,cache=none|host]",
 	  "a disk, from a file or block device; may be repeated", take_disk },
-	{ "net", "tap=NAME|user[,mac=ADDRESS][,forward=tcp|udp:PORT:PORT]",
-	  "a network card: a tap interface, or passt(1), which needs no rights", take_net },
+	{ "net", "tap=NAME|bridge=NAME|user[,id=ID][,mac=ADDRESS][,mtu=BYTES][,queues=N][,forward=tcp|udp:PORT:PORT]",
+	  "a network card: a tap interface, also of a bridge, or passt(1), which needs no rights", take_net },
 	{ "balloon", "[target=SIZE][,deflate-on-oom=on|off][,reporting=on|off]",
 	  "a device by which the guest gives memory back to the host", take_balloon },
 	{ "rng", NULL, "a virtio device with random bytes of the host", take_rng },
+	{ "share", "DIRECTORY|socket=SOCKET,tag=TAG[,ro]",
+	  "a directory for the guest, by virtiofsd(1): mount -t virtiofs TAG ...", take_share },
+	{ "vsock", "path=SOCKET[,cid=N]",
+	  "stream sockets between the guest (CID N, 3) and UNIX sockets", take_vsock },
 	{ "control", "PATH", "the control socket; none: there is none (a folder of guests)",
 	  take_control },
 	{ "detach", NULL, "-d: go into the background once the guest is started", take_detach },
@@ -367,6 +398,8 @@ gboolean run_options_parse(int argc, char **argv, struct run_config *run, GError
 		.nets = g_array_new(FALSE, FALSE, sizeof(struct machine_net)),
 		.ports = g_array_new(FALSE, FALSE, sizeof(struct machine_port)),
 	};
+	config->shares = g_array_new(FALSE, FALSE, sizeof(struct machine_share));
+	g_array_set_clear_func(config->shares, share_option_clear);
 	g_array_set_clear_func(config->ports, port_option_clear);
 	g_array_set_clear_func(config->nets, net_option_clear);
 	g_array_set_clear_func(config->modules, module_clear);
@@ -395,6 +428,8 @@ void run_options_clear(struct run_config *run)
 	g_clear_pointer(&config->modules, g_array_unref);
 	g_clear_pointer(&config->disks, g_array_unref);
 	g_clear_pointer(&config->nets, g_array_unref);
+	g_clear_pointer(&config->vsock, vsock_option_free);
+	g_clear_pointer(&config->shares, g_array_unref);
 	g_clear_pointer(&config->ports, g_array_unref);
 }
 

@@ -89,6 +89,7 @@ static void command_status(struct control_call *call, JsonObject *arguments, voi
 	json_object_set_int_member(result, "memory", machine->config->memory);
 	json_object_set_int_member(result, "uptime_ms", machine_uptime_ms(machine));
 	json_object_set_object_member(result, "console", describe_console(machine));
+	json_object_set_array_member(result, "devices", device_commands_describe(machine));
 	control_call_done(call, result);
 }
 

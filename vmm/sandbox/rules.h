@@ -19,6 +19,8 @@
 #define SANDBOX_ALL	(SANDBOX_MAIN | SANDBOX_VCPU | SANDBOX_IO)
 /* The main thread of a guest that a reset starts anew. */
 #define SANDBOX_RESTART	(1u << THREAD_KINDS)
+/* The I/O threads of a guest that has a vsock device. */
+#define SANDBOX_CONNECTS	(1u << (THREAD_KINDS + 1))
 
 /* The errno of PR_GET_NO_NEW_PRIVS in a thread that was made by the confined main thread. */
 #define SANDBOX_BORN_CONFINED	EALREADY
@@ -53,11 +55,18 @@ struct sandbox_host {
 };
 
 /* Which rules a filter is made of: SANDBOX_* of the thread. */
-static inline unsigned int sandbox_filter_kinds(enum thread_kind kind, bool restart)
+static inline unsigned int sandbox_filter_kinds(enum thread_kind kind, bool restart, bool connects)
 {
-	if (kind != THREAD_MAIN)
+	unsigned int more = connects ? SANDBOX_CONNECTS : 0;
+
+	switch (kind) {
+	case THREAD_MAIN:
+		return SANDBOX_ALL | more | (restart ? SANDBOX_RESTART : 0);
+	case THREAD_IO:
+		return SANDBOX_IO | more;
+	default:
 		return 1u << kind;
-	return SANDBOX_ALL | (restart ? SANDBOX_RESTART : 0);
+	}
 }
 
 /* What the rule's argument must be under the mask.  The mask is 0 if anything goes. */

@@ -110,9 +110,11 @@ static gboolean make_filters(const struct sandbox_config *config, GError **error
 {
 	const struct sandbox_host host = { .pid = getpid() };
 
+	unsigned int kinds;
+
 	for (enum thread_kind kind = 0; kind < THREAD_KINDS; kind++) {
-		sandbox.filters[kind] = sandbox_filter_new(sandbox_filter_kinds(kind, config->restart),
-							   &host, error);
+		kinds = sandbox_filter_kinds(kind, config->restart, config->connects);
+		sandbox.filters[kind] = sandbox_filter_new(kinds, &host, error);
 		if (!sandbox.filters[kind])
 			return FALSE;
 	}

@@ -13,6 +13,7 @@
 
 struct sandbox_config {
 	gboolean restart;		/* a reset starts the guest anew */
+	gboolean connects;		/* the guest's vsock, to UNIX sockets of the host */
 	GPtrArray *folders;		/* of paths: where sockets are removed at the end */
 };
 

@@ -58,6 +58,11 @@ void virtio_device_commit(struct virtio_device *device, unsigned int queue)
 		interrupt(device, queue);
 }
 
+void virtio_device_interrupt(struct virtio_device *device, unsigned int queue)
+{
+	interrupt(device, queue);
+}
+
 void virtio_device_config_changed(struct virtio_device *device)
 {
 	device->generation++;

@@ -354,6 +354,26 @@ static void dependent_features(void **unused)
 	text_has(conflict, "'avx512bw' cannot be without 'avx', which is taken away");
 }
 
+/* Needs of needs, on either side of each other in the table. */
+static void chains(void **unused)
+{
+	struct mica_cpuid host = make_host(CPU_V4, "");
+	struct mica_info with_cet = info;
+	struct cpu_features features;
+
+	(void)unused;
+	with_cet.xss = 0x1800;
+	features = resolve("v1,+avx512vl,+shstk", &host, &with_cet);
+	assert_true(has(&features, "avx2") && has(&features, "avx") && has(&features, "xsave"));
+	assert_true(has(&features, "xsaves") && has(&features, "xsavec"));
+	assert_int_equal(features.xcr0, 0xe7);
+	assert_int_equal(features.xss, 0x1800);
+	features = resolve("host,-xsave", &host, &with_cet);
+	assert_false(has(&features, "avx512vl") || has(&features, "shstk") ||
+		     has(&features, "xsaves"));
+	assert_int_equal(features.xss, 0);
+}
+
 /* Intel and AMD keep it in different places; the names of one bit go together. */
 static void names_of_several_bits(void **unused)
 {
@@ -407,6 +427,7 @@ int main(void)
 		cmocka_unit_test(host_model),
 		cmocka_unit_test(all_that_is_missing_is_named),
 		cmocka_unit_test(dependent_features),
+		cmocka_unit_test(chains),
 		cmocka_unit_test(names_of_several_bits),
 		cmocka_unit_test(what_registers_allow),
 	};

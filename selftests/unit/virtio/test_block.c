@@ -184,6 +184,50 @@ static void unaligned(void **unused)
 	close_disk(&disk);
 }
 
+/* The guest is told, and what lies behind the old end can be used at once. */
+static void another_size(void **unused)
+{
+	const struct request behind = { VIRTIO_BLK_T_OUT, DISK_SECTORS, 512, 0 };
+	g_autoptr(GError) error = NULL;
+	struct disk disk;
+
+	(void)unused;
+	open_disk(&disk, false, BLOCK_CACHE_AUTO, 1);
+	bench_start(&disk.bench, COMMON, RING_SIZE);
+	assert_int_equal(transact(&disk, 0, &behind), VIRTIO_BLK_S_IOERR);
+	assert_true(block_device_resize(disk.bench.device, 2 * DISK_SIZE, false, NULL));
+	assert_int_equal(atomic_load(&disk.bench.config_interrupts), 1);
+	assert_int_equal(virtio_device_config_read(disk.bench.device, 0, 8), 2 * DISK_SECTORS);
+	assert_int_equal(lseek(disk.fd, 0, SEEK_END), 2 * DISK_SIZE);
+	assert_int_equal(transact(&disk, 0, &behind), VIRTIO_BLK_S_OK);
+	assert_same(&disk, DISK_SECTORS, 512);
+	assert_true(block_device_resize(disk.bench.device, 2 * DISK_SIZE, false, NULL));
+	assert_int_equal(atomic_load(&disk.bench.config_interrupts), 1);
+	assert_false(block_device_resize(disk.bench.device, DISK_SIZE, false, &error));
+	assert_non_null(strstr(error->message, "cut off"));
+	assert_true(block_device_resize(disk.bench.device, DISK_SIZE, true, NULL));
+	assert_int_equal(atomic_load(&disk.bench.config_interrupts), 2);
+	assert_int_equal(block_device_size(disk.bench.device), DISK_SIZE);
+	assert_int_equal(transact(&disk, 0, &behind), VIRTIO_BLK_S_IOERR);
+	close_disk(&disk);
+}
+
+/* A read-only disk follows its file, and does not change it. */
+static void another_size_read_only(void **unused)
+{
+	g_autoptr(GError) error = NULL;
+	struct disk disk;
+
+	(void)unused;
+	open_disk(&disk, true, BLOCK_CACHE_AUTO, 1);
+	assert_false(block_device_resize(disk.bench.device, 2 * DISK_SIZE, false, &error));
+	assert_non_null(strstr(error->message, "read-only"));
+	assert_int_equal(ftruncate(disk.fd, DISK_SIZE / 2 + 100), 0);
+	assert_true(block_device_resize(disk.bench.device, 0, false, NULL));
+	assert_int_equal(block_device_size(disk.bench.device), DISK_SIZE / 2);
+	close_disk(&disk);
+}
+
 static void serial(void **unused)
 {
 	struct disk disk;
@@ -536,6 +580,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_and_writes), cmocka_unit_test(unaligned),
+		cmocka_unit_test(another_size), cmocka_unit_test(another_size_read_only),
 		cmocka_unit_test(serial), cmocka_unit_test(wrong_requests),
 		cmocka_unit_test(shrinks), cmocka_unit_test(read_only), cmocka_unit_test(ranges), cmocka_unit_test(many_segments),
 		cmocka_unit_test(bad_chains), cmocka_unit_test(reset_under_load),
