@@ -12,6 +12,7 @@
 #include "chipset/chipset.h"
 #include "control/command.h"
 #include "error.h"
+#include "footprint.h"
 #include "host.h"
 #include "machine_virtio.h"
 #include "message.h"
@@ -371,6 +372,7 @@ enum machine_end machine_run(struct machine *machine, uint32_t *value)
 {
 	console_empty_file(machine->console);
 	console_start(machine->console);
+	footprint_settle();
 	if (machine_start(machine))
 		machine_notify(machine, MACHINE_STARTED);
 	uv_run(&machine->loop, UV_RUN_DEFAULT);

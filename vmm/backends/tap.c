@@ -125,6 +125,7 @@ struct net *net_tap_open(const char *name, GError **error)
 	tap = g_new0(struct tap, 1);
 	tap->net.ops = &tap_ops;
 	tap->net.fd = fd;
+	tap->net.tap = true;
 	tap->net.offloads = NET_CHECKSUM | NET_TSO4 | NET_TSO6 | NET_ECN;
 	tap->net.mtu = read_mtu(name);
 	return &tap->net;

@@ -5,6 +5,7 @@
 #include "internal.h"
 
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "../../message.h"
 
@@ -21,6 +22,8 @@ static void work(void *opaque)
 	struct net_device *device = opaque;
 	bool more;
 
+	if (net_vhost_works(device))
+		return;
 	do {
 		more = net_transmit_frames(device);
 		more |= net_receive_frames(device);
@@ -80,6 +83,7 @@ static void net_activate(struct virtio_device *virtio)
 		message("%s: the host does not set up its end: %s", virtio->name,
 			g_strerror(-error));
 	}
+	net_vhost_start(device);
 	iothread_resume(device->thread);
 }
 
@@ -89,25 +93,27 @@ static void net_reset(struct virtio_device *virtio)
 	struct net_device *device = net_of(virtio);
 
 	iothread_pause(device->thread);
+	net_vhost_stop(device);
 	device->held = 0;
-}
-
-static void net_notify(struct virtio_device *virtio, unsigned int queue)
-{
-	(void)queue;
-	iothread_kick(net_of(virtio)->thread);
 }
 
 static int net_notify_fd(struct virtio_device *virtio, unsigned int queue)
 {
-	(void)queue;
-	return iothread_kick_fd(net_of(virtio)->thread);
+	struct net_device *device = net_of(virtio);
+
+	return device->vhost ? net_vhost_kick_fd(device, queue) : iothread_kick_fd(device->thread);
+}
+
+static void net_notify(struct virtio_device *virtio, unsigned int queue)
+{
+	eventfd_write(net_notify_fd(virtio, queue), 1);
 }
 
 static void net_free(struct virtio_device *virtio)
 {
 	struct net_device *device = net_of(virtio);
 
+	net_vhost_free(device);
 	iothread_free(device->thread);
 	net_close(device->net);
 	virtio_device_clear(virtio);
@@ -134,7 +140,7 @@ static void init_virtio(struct net_device *device, const struct net_device_confi
 	virtio->ops = &net_device_ops;
 	virtio->name = config->name;
 	virtio->type = VIRTIO_ID_NET;
-	virtio->queue_count = 2;
+	virtio->queue_count = QUEUES;
 	virtio->queue_size = QUEUE_SIZE;
 	virtio->offered = offered(device->net);
 	virtio->config = &device->config;
@@ -157,5 +163,6 @@ struct virtio_device *net_device_new(const struct net_device_config *config,
 	device->net = net;
 	device->watch = iothread_watch(device->thread, net->fd);
 	init_virtio(device, config, memory);
+	net_vhost_new(device);
 	return &device->virtio;
 }
