@@ -454,9 +454,11 @@ static long dev_create_vm(struct call *call)
 	struct mica_vm *vm;
 	int fd;
 
-	if (args->pad || (args->flags & ~MICA_VM_CHECK_HOST))
+	if (args->flags & ~(MICA_VM_CHECK_HOST | MICA_VM_HALT_POLL))
 		return -EINVAL;
-	vm = mica_vm_create(args->flags);
+	if (args->halt_poll_us > (args->flags & MICA_VM_HALT_POLL ? MICA_HALT_POLL_MAX_US : 0))
+		return -EINVAL;
+	vm = mica_vm_create(args->flags, args->halt_poll_us);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
 	fd = anon_inode_getfd("mica-vm", &vm_fops, vm, O_RDWR | O_CLOEXEC);

@@ -7,6 +7,7 @@
  */
 #include <linux/vtime.h>
 
+#include "halt.h"
 #include "hostcheck.h"
 #include "hw.h"
 #include "run.h"
@@ -76,41 +77,6 @@ static int commit_state(struct mica_vcpu *vcpu)
 }
 
 /* ------------------------------------------------------------ between series */
-
-/* [preemption on, loaded] False: the vCPU stays where it is. */
-static bool must_stay_blocked(struct mica_vcpu *vcpu)
-{
-	if (vcpu->requests & (BIT(MICA_REQ_INIT) | BIT(MICA_REQ_SIPI) | BIT(MICA_REQ_KICK)))
-		return false;
-	return vcpu->mp_state != MICA_MP_HALTED || !mica_event_wakes(vcpu);
-}
-
-/* Sleeps until something makes the vCPU run, or -EINTR. */
-static int block(struct mica_vcpu *vcpu)
-{
-	int error = 0;
-
-	vcpu->count.halts++;
-	mica_timer_to_hrtimer(vcpu);
-	prepare_to_rcuwait(&vcpu->wait);
-	for (;;) {
-		/* Pairs with the barrier in mica_vcpu_kick(). */
-		set_current_state(TASK_INTERRUPTIBLE);
-		if (!must_stay_blocked(vcpu))
-			break;
-		if (signal_pending(current)) {
-			error = -EINTR;
-			break;
-		}
-		schedule();
-	}
-	finish_rcuwait(&vcpu->wait);
-	if (!error && vcpu->mp_state == MICA_MP_HALTED && mica_event_wakes(vcpu)) {
-		vcpu->mp_state = MICA_MP_RUNNABLE;
-		mica_vcpu_request(vcpu, MICA_REQ_EVENT);
-	}
-	return error;
-}
 
 /* SDM volume 3, "Multiple-Processor Initialization": a SIPI counts only after INIT. */
 static void take_init_and_sipi(struct mica_vcpu *vcpu)
@@ -288,7 +254,7 @@ static int run_loop(struct mica_vcpu *vcpu)
 		if (vcpu->requests & (BIT(MICA_REQ_INIT) | BIT(MICA_REQ_SIPI)))
 			take_init_and_sipi(vcpu);
 		if (vcpu->mp_state != MICA_MP_RUNNABLE) {
-			error = block(vcpu);
+			error = mica_halt(vcpu);
 			if (error)
 				return error;
 			clear_bit(MICA_REQ_KICK, &vcpu->requests);

@@ -28,6 +28,8 @@ static const struct counter_row {
 	COUNTER(port_signals),
 	COUNTER(port_ignored),
 	COUNTER(interrupted),
+	COUNTER(halt_polls_hit),
+	COUNTER(halt_polls_missed),
 };
 
 static void add(struct mica_stats *stats, const char *name, u64 value)

@@ -45,6 +45,8 @@ struct mica_counters {
 	u64 series;			/* entered with interrupts off until somebody wants them */
 	u64 user_exits;			/* with something for user space to do */
 	u64 halts;
+	u64 halt_polls_hit;		/* something came before the vCPU had to sleep */
+	u64 halt_polls_missed;		/* nothing came, or the host wanted the CPU */
 	u64 injected_interrupts;
 	u64 injected_nmis;
 	u64 injected_exceptions;
@@ -132,6 +134,7 @@ struct mica_vcpu {
 	struct mica_vcpu_state scratch;	/* [v] the checked copy of what user space gave */
 	struct mica_counters count;	/* [l] */
 	u64 series_start;		/* [l] count.entries when the series began */
+	u64 halt_window;		/* [v] ns to poll at the next HLT: halt.c */
 };
 
 struct mica_vm {
@@ -140,6 +143,7 @@ struct mica_vm {
 	struct mm_struct *mm;		/* [c] of the creator, mmgrab()ed */
 	void *backend;			/* [c] vm_size bytes */
 	u32 flags;			/* [c] MICA_VM_* */
+	u32 halt_poll_us;		/* [c] with MICA_VM_HALT_POLL */
 	bool has_hw;			/* [c] counted by mica_hw_get() */
 	struct list_head link;		/* all VMs; vms_mutex in vm.c */
 	struct mutex lock;

@@ -60,7 +60,7 @@ static int vm_build(struct mica_vm *vm)
 	return 0;
 }
 
-struct mica_vm *mica_vm_create(u32 flags)
+struct mica_vm *mica_vm_create(u32 flags, u32 halt_poll_us)
 {
 	struct mica_vm *vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
 	int error;
@@ -73,6 +73,7 @@ struct mica_vm *mica_vm_create(u32 flags)
 	vm->id = atomic64_inc_return(&vm_ids);
 	mica_irqfds_init(vm);
 	vm->flags = flags;
+	vm->halt_poll_us = halt_poll_us;
 	vm->mm = current->mm;
 	mmgrab(vm->mm);
 	error = vm_build(vm);

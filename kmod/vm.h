@@ -9,7 +9,7 @@ struct mica_vm;
 struct mica_vcpu;
 
 /* ERR_PTR(-errno) as MICA_CREATE_VM documents.  One reference is the caller's. */
-struct mica_vm *mica_vm_create(u32 flags);
+struct mica_vm *mica_vm_create(u32 flags, u32 halt_poll_us);
 void mica_vm_get(struct mica_vm *vm);
 /* Frees the VM and its vCPUs with the last reference; may sleep. */
 void mica_vm_put(struct mica_vm *vm);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -54,6 +55,7 @@ struct console {
 	atomic_bool starved;	/* the UART had no room; set before it is asked, so that its
 				 * answer and console_room() cannot miss each other */
 	atomic_bool drained;
+	atomic_bool output_room;
 	uint8_t pending[PENDING_SIZE];
 	size_t pending_count;
 };
@@ -185,6 +187,8 @@ static void console_wake(uv_async_t *handle)
 {
 	struct console *console = handle->data;
 
+	if (atomic_exchange(&console->output_room, false) && console->guest->room)
+		console->guest->room(console->guest->opaque);
 	if (atomic_exchange(&console->drained, false))
 		console->guest->drained(console->guest->opaque);
 	console_pump(console);
@@ -197,6 +201,14 @@ static void console_drained(void *opaque)
 	struct console *console = opaque;
 
 	atomic_store(&console->drained, true);
+	uv_async_send(&console->async);
+}
+
+static void console_output_has_room(void *opaque)
+{
+	struct console *console = opaque;
+
+	atomic_store(&console->output_room, true);
 	uv_async_send(&console->async);
 }
 
@@ -312,7 +324,7 @@ static gboolean console_init(struct console *console, struct uv_loop_s *loop,
 		return FALSE;
 	fd = console->output_fd >= 0 ? console->output_fd : STDOUT_FILENO;
 	console->output = console_output_new(fd, config->kind == CONSOLE_PTY, console_drained,
-					     console, error);
+					     console_output_has_room, console, error);
 	return console->output != NULL;
 }
 
@@ -373,6 +385,18 @@ void console_free(struct console *console)
 const char *console_pty_path(const struct console *console)
 {
 	return console->pty_path;
+}
+
+bool console_size(const struct console *console, uint16_t *columns, uint16_t *rows)
+{
+	struct winsize size;
+
+	if (console->input != INPUT_TTY || ioctl(console->input_fd, TIOCGWINSZ, &size) < 0 ||
+	    !size.ws_col || !size.ws_row)
+		return false;
+	*columns = size.ws_col;
+	*rows = size.ws_row;
+	return true;
 }
 
 /* Shells do not tell a job that runs when they give it the terminal. */

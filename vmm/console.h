@@ -39,10 +39,12 @@ struct console_config {
 
 /* The other end.  All are called by the main thread, without the machine's lock. */
 struct console_guest {
-	/* Gives bytes to the UART; returns how many it took. */
+	/* Gives bytes to the UART, or to what is in its place; returns how many it took. */
 	size_t (*input)(void *opaque, const uint8_t *bytes, size_t count);
 	/* CONSOLE_KEY_LEAVE or CONSOLE_KEY_POWER was pressed. */
 	void (*key)(void *opaque, enum console_key key);
+	/* There is room again, after console_put() was true.  May be NULL. */
+	void (*room)(void *opaque);
 	/* console_drain() is done. */
 	void (*drained)(void *opaque);
 	void *opaque;
@@ -61,6 +63,9 @@ void console_free(struct console *console);
 
 /* The path of the pseudo-terminal, NULL for other kinds. */
 const char *console_pty_path(const struct console *console);
+
+/* The size of the terminal in characters.  False: it is none, or does not know. */
+bool console_size(const struct console *console, uint16_t *columns, uint16_t *rows);
 
 /* Puts a terminal into raw mode and begins to read. */
 void console_start(struct console *console);

@@ -38,10 +38,12 @@ struct console_output {
 	int fd;
 	bool pty;
 	void (*drained)(void *opaque);
+	void (*told_room)(void *opaque);
 	void *opaque;
 	/* below: under the lock */
 	uint32_t head;			/* total bytes put; free running */
 	uint32_t tail;			/* total bytes taken */
+	bool full;			/* somebody was told so, and not yet that it is over */
 	bool released;
 	bool draining;
 	bool stop;
@@ -158,6 +160,17 @@ static void output_fail(struct console_output *output, int error)
 	pthread_mutex_lock(&output->lock);
 }
 
+/* With the lock. */
+static void output_tell_room(struct console_output *output)
+{
+	if (ring_used(output) > RING_LOW)
+		return;
+	pthread_cond_broadcast(&output->room);
+	if (output->full)
+		output->told_room(output->opaque);
+	output->full = false;
+}
+
 static void *output_thread(void *opaque)
 {
 	struct console_output *output = opaque;
@@ -176,8 +189,7 @@ static void *output_thread(void *opaque)
 			pthread_mutex_lock(&output->lock);
 			if (error)
 				output_fail(output, error);
-			if (ring_used(output) <= RING_LOW)
-				pthread_cond_broadcast(&output->room);
+			output_tell_room(output);
 		}
 	}
 	lost = output->lost;
@@ -208,7 +220,8 @@ static int output_start_thread(struct console_output *output)
 }
 
 struct console_output *console_output_new(int fd, bool pty, void (*drained)(void *opaque),
-					  void *opaque, GError **error)
+					  void (*room)(void *opaque), void *opaque,
+					  GError **error)
 {
 	struct console_output *output = g_new0(struct console_output, 1);
 	pthread_condattr_t monotonic;
@@ -217,6 +230,7 @@ struct console_output *console_output_new(int fd, bool pty, void (*drained)(void
 	output->fd = fd;
 	output->pty = pty;
 	output->drained = drained;
+	output->told_room = room;
 	output->opaque = opaque;
 	pthread_mutex_init(&output->lock, NULL);
 	pthread_condattr_init(&monotonic);
@@ -272,6 +286,7 @@ bool console_output_put(struct console_output *output, const uint8_t *bytes, siz
 	fits = ring_put(output, bytes, count);
 	output->lost += count - fits;
 	full = ring_used(output) >= RING_HIGH;
+	output->full = output->full || full;
 	if (!before || (full && before < RING_HIGH))
 		pthread_cond_signal(&output->wake);
 	pthread_mutex_unlock(&output->lock);

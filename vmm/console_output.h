@@ -22,11 +22,13 @@
 
 struct console_output;
 
-/* `drained` is called from the writing thread, see console_output_drain().  `pty`: `fd` is
+/* `drained` is called from the writing thread, see console_output_drain(), and so is `room`, with
+ * locks held: after console_output_put() was true, once there is room again.  `pty`: `fd` is
  * a pseudo-terminal's master side; while nobody has the other side open, output is thrown
  * away.  The caller keeps `fd` and closes it after console_output_free(). */
 struct console_output *console_output_new(int fd, bool pty, void (*drained)(void *opaque),
-					  void *opaque, GError **error);
+					  void (*room)(void *opaque), void *opaque,
+					  GError **error);
 
 /* Does not wait for what is still in the ring. */
 void console_output_free(struct console_output *output);

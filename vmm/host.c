@@ -215,9 +215,9 @@ int host_open(struct mica_info *info, GError **error)
 	return fd;
 }
 
-int host_create_vm(int device_fd, unsigned int flags, GError **error)
+int host_create_vm(int device_fd, unsigned int flags, unsigned int halt_poll_us, GError **error)
 {
-	struct mica_create_vm request = { .flags = flags };
+	struct mica_create_vm request = { .flags = flags, .halt_poll_us = halt_poll_us };
 	struct host_view view = { 0 };
 	g_autofree char *text = NULL;
 	int fd = ioctl(device_fd, MICA_CREATE_VM, &request);

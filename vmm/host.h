@@ -27,7 +27,7 @@ struct host_view {
 int host_open(struct mica_info *info, GError **error);
 
 /* Makes a VM; `flags` are MICA_VM_*.  -1 on error, likewise. */
-int host_create_vm(int device_fd, unsigned int flags, GError **error);
+int host_create_vm(int device_fd, unsigned int flags, unsigned int halt_poll_us, GError **error);
 
 /* The messages of the two for an errno value, without a newline; the caller frees them. */
 char *host_explain_open(const struct host_view *view, int number);

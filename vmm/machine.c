@@ -14,6 +14,7 @@
 #include "error.h"
 #include "footprint.h"
 #include "host.h"
+#include "machine_console.h"
 #include "machine_virtio.h"
 #include "message.h"
 #include "pci/host.h"
@@ -86,9 +87,22 @@ static size_t machine_input(void *opaque, const uint8_t *bytes, size_t count)
 	size_t taken;
 
 	pthread_mutex_lock(&machine->lock);
-	taken = uart_input(machine->uart, bytes, count);
+	if (machine->config->console_virtio)
+		taken = machine_console_input(machine_virtio_console(machine), bytes, count);
+	else
+		taken = uart_input(machine->uart, bytes, count);
 	pthread_mutex_unlock(&machine->lock);
 	return taken;
+}
+
+/* The serial port's writers wait in their threads for it. */
+static void machine_room(void *opaque)
+{
+	struct machine *machine = opaque;
+
+	pthread_mutex_lock(&machine->lock);
+	machine_console_room(machine_virtio_console(machine));
+	pthread_mutex_unlock(&machine->lock);
 }
 
 static void machine_key(void *opaque, enum console_key key)
@@ -124,6 +138,9 @@ static void machine_signal(void *opaque, int number)
 		break;
 	case SIGCONT:
 		console_resume(machine->console);
+		break;
+	case SIGWINCH:
+		machine_console_resized(machine_virtio_console(machine));
 		break;
 	default:
 		if (machine->stopped)
@@ -190,7 +207,8 @@ static gboolean machine_add_vm(struct machine *machine, GError **error)
 	machine->device_fd = host_open(&machine->info, error);
 	if (machine->device_fd < 0 || !machine_check(machine, error))
 		return FALSE;
-	machine->vm_fd = host_create_vm(machine->device_fd, machine->config->vm_flags, error);
+	machine->vm_fd = host_create_vm(machine->device_fd, machine->config->vm_flags,
+					machine->config->halt_poll_us, error);
 	if (machine->vm_fd < 0)
 		return FALSE;
 	machine->memory = guest_memory_new(machine->vm_fd, machine->config->memory, error);
@@ -211,6 +229,7 @@ static gboolean machine_add_console(struct machine *machine, GError **error)
 	machine->console_guest = (struct console_guest){
 		.input = machine_input,
 		.key = machine_key,
+		.room = machine_room,
 		.drained = machine_drained,
 		.opaque = machine,
 	};
@@ -372,6 +391,7 @@ enum machine_end machine_run(struct machine *machine, uint32_t *value)
 {
 	console_empty_file(machine->console);
 	console_start(machine->console);
+	machine_console_resized(machine_virtio_console(machine));
 	footprint_settle();
 	if (machine_start(machine))
 		machine_notify(machine, MACHINE_STARTED);

@@ -26,6 +26,7 @@
 #include "clock.h"
 #include "console.h"
 #include "gsi.h"
+#include "machine_virtio.h"
 #include "memory.h"
 #include "power.h"
 
@@ -37,10 +38,14 @@ struct machine_config {
 	GArray *disks;			/* of struct machine_disk; NULL: none */
 	GArray *nets;			/* of struct machine_net; NULL: none */
 	gboolean rng;			/* an entropy device */
+	struct machine_balloon_config balloon;
+	gboolean console_virtio;	/* the console is a virtio device's, not the serial port */
+	GArray *ports;			/* of struct machine_port; NULL: none */
 	uint64_t memory;		/* bytes, a multiple of 2 MiB */
 	unsigned int cpus;		/* 1..MICA_MAX_VCPUS */
 	struct console_config console;
 	unsigned int vm_flags;		/* MICA_VM_* */
+	unsigned int halt_poll_us;	/* with MICA_VM_HALT_POLL */
 	gboolean stats;			/* print counters at the end */
 };
 

@@ -3,11 +3,14 @@
 
 #include <string.h>
 
+#include "devices/balloon/device.h"
 #include "devices/block/device.h"
 #include "devices/net/device.h"
 #include "devices/rng/device.h"
 #include "error.h"
 #include "machine.h"
+#include "machine_balloon.h"
+#include "machine_console.h"
 #include "pci/host.h"
 #include "virtio/pci_transport.h"
 
@@ -23,6 +26,8 @@ struct machine_function {
 struct machine_virtio {
 	struct virtio_memory memory;
 	GPtrArray *functions;		/* of struct machine_function */
+	struct machine_balloon *balloon;	/* NULL: none */
+	struct machine_console *console;	/* NULL: none */
 };
 
 static struct machine_function *new_function(struct machine *machine, const char *kind,
@@ -121,6 +126,41 @@ static gboolean add_rng(struct machine *machine, GError **error)
 			      &machine->lock, error), error);
 }
 
+static gboolean add_balloon(struct machine *machine, GError **error)
+{
+	const struct machine_balloon_config *wanted = &machine->config->balloon;
+	struct machine_function *function = new_function(machine, "balloon", 0);
+	const struct balloon_config config = {
+		.name = function->name,
+		.target = wanted->target ? wanted->target : machine->config->memory,
+		.no_oom = wanted->no_oom,
+		.no_reporting = wanted->no_reporting,
+	};
+	struct virtio_device *device;
+
+	device = balloon_new(&config, &machine->virtio->memory, error);
+	if (!attach(machine, function, device, error))
+		return FALSE;
+	machine->virtio->balloon = machine_balloon_new(machine, device);
+	return TRUE;
+}
+
+static gboolean add_console(struct machine *machine, GError **error)
+{
+	struct machine_function *function = new_function(machine, "console", 0);
+	struct machine_virtio *virtio = machine->virtio;
+	struct virtio_device *device = NULL;
+
+	virtio->console = machine_console_new(machine, function->name, &virtio->memory, &device,
+					      error);
+	return attach(machine, function, device, error);
+}
+
+static bool wants_console(const struct machine_config *config)
+{
+	return config->console_virtio || (config->ports && config->ports->len);
+}
+
 gboolean machine_add_virtio(struct machine *machine, GError **error)
 {
 	const GArray *disks = machine->config->disks;
@@ -135,6 +175,10 @@ gboolean machine_add_virtio(struct machine *machine, GError **error)
 	for (guint i = 0; nets && i < nets->len; i++)
 		if (!add_net(machine, &g_array_index(nets, struct machine_net, i), i, error))
 			return FALSE;
+	if (machine->config->balloon.wanted && !add_balloon(machine, error))
+		return FALSE;
+	if (wants_console(machine->config) && !add_console(machine, error))
+		return FALSE;
 	return !machine->config->rng || add_rng(machine, error);
 }
 
@@ -153,8 +197,15 @@ void machine_free_virtio(struct machine *machine)
 
 	if (!virtio)
 		return;
+	machine_balloon_free(virtio->balloon);
+	machine_console_free(virtio->console);
 	for (guint i = 0; i < virtio->functions->len; i++)
 		free_function(machine, g_ptr_array_index(virtio->functions, i));
 	g_ptr_array_unref(virtio->functions);
 	g_free(virtio);
+}
+
+struct machine_console *machine_virtio_console(const struct machine *machine)
+{
+	return machine->virtio ? machine->virtio->console : NULL;
 }

@@ -156,3 +156,11 @@ bool guest_memory_write(const struct guest_memory *memory, uint64_t gpa, const v
 	memcpy(to, from, length);
 	return true;
 }
+
+/* The mappings are private and anonymous; the kernel's MMU notifier takes the pages from the
+ * guest's tables. */
+int guest_memory_discard(const struct guest_memory *memory, void *host, uint64_t length)
+{
+	(void)memory;
+	return madvise(host, length, MADV_DONTNEED) < 0 ? -errno : 0;
+}

@@ -41,4 +41,8 @@ bool guest_memory_read(const struct guest_memory *memory, uint64_t gpa, void *to
 bool guest_memory_write(const struct guest_memory *memory, uint64_t gpa, const void *from,
 			size_t length);
 
+/* Gives pages back to the host: they read as zeroes from now on.  Whole pages inside of one
+ * range.  0 or -errno. */
+int guest_memory_discard(const struct guest_memory *memory, void *host, uint64_t length);
+
 #endif

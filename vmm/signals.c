@@ -17,7 +17,8 @@ struct signals {
 	void *opaque;
 };
 
-static const int watched[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT };
+static const int watched[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT,
+			       SIGWINCH };
 
 /* A blocked signal reaches a signalfd even if it is ignored. */
 static void signals_watched(sigset_t *set)

@@ -281,10 +281,15 @@ struct mica_cpuid {
 };
 
 #define MICA_VM_CHECK_HOST	1u	/* compare the host's registers around every entry (slow) */
+#define MICA_VM_HALT_POLL	2u	/* halt_poll_us counts, else the module's parameter alone */
+
+#define MICA_HALT_POLL_MAX_US	10000u
 
 struct mica_create_vm {
 	__u32 flags;		/* MICA_VM_* */
-	__u32 pad;
+	/* The longest time in microseconds that a halted vCPU polls before it sleeps: 0 (never) to
+	 * MICA_HALT_POLL_MAX_US, and no longer than the module's parameter of this name says. */
+	__u32 halt_poll_us;
 };
 
 /* Errors: none beyond the general ones. */

@@ -69,13 +69,18 @@ void guest_init_flags(struct guest *g, uint32_t vm_flags)
 {
 	struct mica_create_vm args = { .flags = vm_flags };
 
+	guest_init_args(g, &args);
+}
+
+void guest_init_args(struct guest *g, const struct mica_create_vm *args)
+{
 	memset(g, 0, sizeof(*g));
 	g->dev = open("/dev/mica", O_RDWR | O_CLOEXEC);
 	if (g->dev < 0)
 		bail("/dev/mica: %s", strerror(errno));
 	if (ioctl(g->dev, MICA_GET_INFO, &g->info))
 		bail("MICA_GET_INFO: %s", strerror(errno));
-	g->vm = ioctl(g->dev, MICA_CREATE_VM, &args);
+	g->vm = ioctl(g->dev, MICA_CREATE_VM, args);
 	if (g->vm < 0)
 		bail("MICA_CREATE_VM: %s", strerror(errno));
 	add_ram(g);

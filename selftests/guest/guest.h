@@ -47,6 +47,7 @@ struct guest {
  * if the kernel refuses. */
 void guest_init(struct guest *g);
 void guest_init_flags(struct guest *g, uint32_t vm_flags);	/* MICA_VM_* */
+void guest_init_args(struct guest *g, const struct mica_create_vm *args);
 void guest_destroy(struct guest *g);
 /* seen.c: adds up what the first vCPU has counted. */
 void guest_note_exits(const struct guest *g);

@@ -198,7 +198,10 @@ static void objects(void)
 
 	guest_init(&g);
 	expect(g.dev, MICA_CREATE_VM, &vm, EINVAL);
-	vm = (struct mica_create_vm){ .pad = 1 };
+	vm = (struct mica_create_vm){ .halt_poll_us = 1 };
+	expect(g.dev, MICA_CREATE_VM, &vm, EINVAL);
+	vm = (struct mica_create_vm){ .flags = MICA_VM_HALT_POLL,
+				      .halt_poll_us = MICA_HALT_POLL_MAX_US + 1 };
 	expect(g.dev, MICA_CREATE_VM, &vm, EINVAL);
 	expect(g.vm, MICA_VM_CREATE_VCPU, &vcpu, EEXIST);
 	vcpu.id = MICA_MAX_VCPUS;

@@ -18,6 +18,7 @@ static const char *const core_counters[] = {
 	"entries", "series", "user_exits", "halts", "injected_interrupts", "injected_nmis",
 	"injected_exceptions", "reinjected", "faults", "mmio", "s2_flushes", "migrations",
 	"timer_expiries", "spin_yields", "refused_msrs", "port_signals", "port_ignored", "interrupted",
+	"halt_polls_hit", "halt_polls_missed",
 };
 
 /* Exits that every CPU has, under the one name. */

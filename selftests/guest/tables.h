@@ -18,6 +18,7 @@ extern TESTS(apic_x2_tests);
 extern TESTS(eventfd_tests);
 extern TESTS(eventfd_irq_tests);
 extern TESTS(spin_tests);
+extern TESTS(halt_tests);
 extern TESTS(tsc_tests);
 extern TESTS(ioctl_tests);
 extern TESTS(host_state_tests);
@@ -38,6 +39,7 @@ static const struct test *const tables[] = {
 	eventfd_tests,
 	eventfd_irq_tests,
 	spin_tests,
+	halt_tests,
 	tsc_tests,
 	ioctl_tests,
 	host_state_tests,

@@ -4,7 +4,8 @@
 #	make_drivers NAME...		an initrd with them; `sh /drivers.sh [DISK [OPTION]]` in the
 #					guest inserts them, virtio_pci with the option, and
 #					waits for the disk
-#	guest OPTION... -- COMMAND	runs `mica` with it; what the guest prints
+#	guest OPTION... -- COMMAND	runs `mica` with it; what the guest prints.  $keys is a file or
+#					pipe that is typed
 
 # What is needed, in the order in which it must be inserted.
 driver_files()
@@ -45,5 +46,5 @@ guest()
 	# shellcheck disable=SC2086 # options are words
 	mica run --memory 256M --kernel "/guests/$host/vmlinuz" --initrd /guests/initrd \
 		--initrd "$work/drivers.cpio" $options \
-		--append "console=ttyS0 quiet mica.exec=\"sh /job.sh\"" </dev/null 2>&1 | tr -d '\r'
+		--append "console=ttyS0 quiet mica.exec=\"sh /job.sh\"" <"${keys:-/dev/null}" 2>&1 | tr -d '\r'
 }

@@ -103,9 +103,10 @@ mark()
 	marked=$(wc -c <$log)
 }
 
+# Without what is only for terminals: bash says before each prompt that it wants pastes marked.
 since_mark()
 {
-	tail -c "+$((marked + 1))" $log | tr -d '\r'
+	tail -c "+$((marked + 1))" $log | tr -d '\r' | sed "s/$esc\\[[?0-9;]*[A-Za-z]//g"
 }
 
 wait_for()
@@ -175,6 +176,7 @@ works()
 set -o pipefail
 exec 4>&1
 cr=$(printf '\r')
+esc=$(printf '\033')
 trap '' PIPE		# of a guest that has ended; the case fails
 case $root in
 *a) spare=${root%a}b ;;

@@ -25,7 +25,8 @@ REPOSITORY = os.path.dirname(os.path.dirname(HERE))
 # With what they depend on. What a kernel has built in, or has not, is passed over.
 MODULES = ("kvm", "kvm-intel", "kvm-amd", "irqbypass", "msr", "cpuid", "tun", "bridge", "veth",
            "virtio_pci", "virtio_net", "virtio_blk", "virtio_rng", "loop", "nbd", "fuse", "ext4",
-           "vhost_net", "null_blk", "overlay", "ata_piix", "sd_mod")
+           "virtio_balloon", "virtio_console", "vhost_net", "null_blk", "overlay", "ata_piix",
+           "sd_mod")
 
 DIRECTORIES = ("usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "usr/local/bin", "usr/local/sbin",
                "dev", "proc", "sys", "tmp", "run", "root", "etc", "var/tmp", "mnt", "guests", "lab")

@@ -32,6 +32,7 @@ int cli_kill(int argc, char **argv);
 int cli_reset(int argc, char **argv);
 int cli_stats(int argc, char **argv);
 int cli_top(int argc, char **argv);
+int cli_balloon(int argc, char **argv);
 int cli_info(int argc, char **argv);
 int cli_help(int argc, char **argv);
 

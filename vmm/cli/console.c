@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -63,17 +64,20 @@ struct attached {
 };
 
 static volatile sig_atomic_t signalled;
+static volatile sig_atomic_t resized;
 
 static void note_signal(int number)
 {
-	if (number != SIGCONT || !signalled)
+	if (number == SIGWINCH)
+		resized = true;
+	else if (number != SIGCONT || !signalled)
 		signalled = number;
 }
 
 /* They come during ppoll() only, so that none is missed.  What was ignored stays so. */
 static void watch_signals(sigset_t *before)
 {
-	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCONT };
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCONT, SIGWINCH };
 	struct sigaction action = { .sa_handler = note_signal };
 	struct sigaction old;
 	sigset_t set;
@@ -103,6 +107,27 @@ static void press_power(const struct attached *attached)
 	result = control_client_call(client, "stop", NULL, &error);
 	if (!result)
 		message("%s", error->message);
+	g_clear_pointer(&result, json_object_unref);
+	control_client_free(client);
+}
+
+/* A guest whose console is a serial port refuses, and does not need it. */
+static void tell_size(const struct attached *attached)
+{
+	g_autofree char *path = guest_words_path(attached->words, NULL);
+	struct control_client *client;
+	JsonObject *arguments, *result;
+	struct winsize size;
+
+	if (!path || ioctl(STDIN_FILENO, TIOCGWINSZ, &size) < 0 || !size.ws_col || !size.ws_row)
+		return;
+	client = control_client_open(path, NULL);
+	if (!client)
+		return;			/* it ends: reading will tell */
+	arguments = json_object_new();
+	json_object_set_int_member(arguments, "columns", size.ws_col);
+	json_object_set_int_member(arguments, "rows", size.ws_row);
+	result = control_client_call(client, "console-size", arguments, NULL);
 	g_clear_pointer(&result, json_object_unref);
 	control_client_free(client);
 }
@@ -251,8 +276,13 @@ static int attach(struct control_client *client, const struct guest_words *words
 	watch_signals(&before);
 	take_terminal(&attached);
 	print(&attached, g_bytes_get_data(ahead, NULL), g_bytes_get_size(ahead));
+	resized = attached.tty;
 	while (!attached.leave && (!signalled || signalled == SIGCONT)) {
 		signalled = 0;
+		if (resized) {
+			resized = false;
+			tell_size(&attached);
+		}
 		wait_once(&attached, &before);
 	}
 	console_tty_leave();

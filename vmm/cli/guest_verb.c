@@ -82,6 +82,8 @@ static gboolean take_name(void *target, const char *word, GError **error)
 
 	if (words->verb->all)
 		return error_set_usage(error, "'%s' is not an option", word);
+	if (words->verb->take_operand && (words->name || words->control))
+		return words->verb->take_operand(words, word, error);
 	if (words->name)
 		return error_set_usage(error, "one guest at a time: '%s' and '%s'", words->name, word);
 	if (!*word || strchr(word, '/'))
@@ -105,7 +107,8 @@ static int print_help(const struct guest_verb *verb, const GArray *options)
 {
 	g_autoptr(GString) text = g_string_new("Usage: mica ");
 
-	g_string_append_printf(text, "%s%s%s\n\n%s", verb->name, verb->all ? "" : " NAME",
+	g_string_append_printf(text, "%s%s%s%s%s\n\n%s", verb->name, verb->all ? "" : " NAME",
+			       verb->operand ? " " : "", verb->operand ? verb->operand : "",
 			       options->len ? " [OPTION]..." : "", verb->about);
 	if (options->len)
 		g_string_append_c(text, '\n');

@@ -11,9 +11,13 @@
 #include "../control/client.h"
 #include "options.h"
 
+struct guest_words;
+
 struct guest_verb {
 	const char *name;			/* also that of the command it sends, if it sends one */
 	const char *about;			/* for the help; ends with a newline */
+	const char *operand;			/* what comes behind NAME, for the help; NULL: nothing */
+	gboolean (*take_operand)(struct guest_words *words, const char *word, GError **error);
 	const struct cli_option *options;	/* beyond --control */
 	size_t option_count;
 	gboolean all;				/* it is about all guests and takes no NAME */

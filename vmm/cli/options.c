@@ -33,6 +33,20 @@ static const char *cli_word(const char *word)
 	return word;
 }
 
+/* The value is not behind a '='.  FALSE: one is needed and there is none. */
+static gboolean cli_next_value(const struct cli_option *option, int argc, char **argv, int *at,
+			       const char **value, GError **error)
+{
+	bool optional = *option->value == '[';
+
+	*value = NULL;
+	if (*at < argc && !(optional && *argv[*at] == '-'))
+		*value = argv[(*at)++];
+	return *value || optional ||
+	       error_set_usage(error, "option '--%s' needs a value: --%s %s", option->name,
+			       option->name, option->value);
+}
+
 /* Takes argv[*at] and, if it is there, its value; moves *at on. */
 static gboolean cli_parse_one(const struct cli_option *options, size_t count, int argc,
 			      char **argv, int *at, void *target, GError **error)
@@ -54,12 +68,8 @@ static gboolean cli_parse_one(const struct cli_option *options, size_t count, in
 		value = word + 2 + length + 1;
 	if (!option->value && value)
 		return error_set_usage(error, "option '--%s' takes no value", option->name);
-	if (option->value && !value) {
-		if (*at >= argc)
-			return error_set_usage(error, "option '--%s' needs a value: --%s %s",
-					       option->name, option->name, option->value);
-		value = argv[(*at)++];
-	}
+	if (option->value && !value && !cli_next_value(option, argc, argv, at, &value, error))
+		return FALSE;
 	if (option->take(target, value, error))
 		return TRUE;
 	g_prefix_error(error, "--%s: ", option->name);

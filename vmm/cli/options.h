@@ -12,9 +12,11 @@
 
 struct cli_option {
 	const char *name;		/* without the two dashes */
-	const char *value;		/* what its value is called in the help; NULL: a flag */
+	const char *value;		/* what its value is called in the help; NULL: a flag; "[...]":
+					 * it may be left out, as a word that follows and begins with
+					 * '-' is another option */
 	const char *help;
-	/* Stores the value (NULL for a flag) in `target`, or says what is wrong with it. */
+	/* Stores the value (NULL: there is none) in `target`, or says what is wrong with it. */
 	gboolean (*take)(void *target, const char *value, GError **error);
 };
 

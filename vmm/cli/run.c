@@ -7,6 +7,7 @@
 #include "../error.h"
 #include "../exit_status.h"
 #include "../machine.h"
+#include "../machine_console.h"
 #include "../message.h"
 #include "cli.h"
 #include "detach.h"
@@ -42,13 +43,18 @@ static int run_print_help(void)
 	return fputs(help, stdout) < 0 || fflush(stdout) ? EXIT_STATUS_ERROR : EXIT_STATUS_OK;
 }
 
+static void run_print_port(const char *name, const char *path)
+{
+	printf("%s %s\n", name, path);
+}
+
 static void run_print_pty(const struct machine *machine)
 {
 	const char *path = console_pty_path(machine->console);
 
-	if (!path)
-		return;
-	printf("%s\n", path);
+	if (path)
+		printf("%s\n", path);
+	machine_console_each_pty(machine_virtio_console(machine), run_print_port);
 	fflush(stdout);
 }
 

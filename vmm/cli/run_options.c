@@ -6,9 +6,11 @@
 
 #include "../error.h"
 #include "../exit_status.h"
+#include "balloon_option.h"
 #include "disk_option.h"
 #include "net_option.h"
 #include "options.h"
+#include "port_option.h"
 
 #define MEMORY_UNIT	(2ull << 20)
 #define DEFAULT_MEMORY	(512ull << 20)
@@ -123,6 +125,41 @@ static gboolean take_console(void *target, const char *value, GError **error)
 	return TRUE;
 }
 
+static gboolean take_console_device(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+
+	config->console_virtio = !strcmp(value, "virtio");
+	return config->console_virtio || !strcmp(value, "serial") ||
+	       error_set_usage(error, "'%s' is neither serial nor virtio", value);
+}
+
+static gboolean has_port(const GArray *ports, const char *name)
+{
+	for (guint i = 0; i < ports->len; i++)
+		if (!strcmp(g_array_index(ports, struct machine_port, i).name, name))
+			return TRUE;
+	return FALSE;
+}
+
+static gboolean take_port(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+	struct machine_port port = { 0 };
+
+	if (config->ports->len == MACHINE_PORTS_MAX)
+		return error_set_usage(error, "a guest has at most %u ports", MACHINE_PORTS_MAX);
+	if (port_option_parse(&port, value, error)) {
+		if (!has_port(config->ports, port.name)) {
+			g_array_append_val(config->ports, port);
+			return TRUE;
+		}
+		error_set_usage(error, "there is a port '%s' already", port.name);
+	}
+	port_option_clear(&port);
+	return FALSE;
+}
+
 static gboolean take_check_host(void *target, const char *value, GError **error)
 {
 	struct machine_config *config = target;
@@ -131,6 +168,16 @@ static gboolean take_check_host(void *target, const char *value, GError **error)
 	(void)error;
 	config->vm_flags |= MICA_VM_CHECK_HOST;
 	return TRUE;
+}
+
+static gboolean take_halt_poll(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+
+	config->vm_flags |= MICA_VM_HALT_POLL;
+	config->halt_poll_us = 0;
+	return !strcmp(value, "off") ||
+	       cli_parse_number(value, 0, MICA_HALT_POLL_MAX_US, &config->halt_poll_us, error);
 }
 
 static gboolean take_disk(void *target, const char *value, GError **error)
@@ -162,6 +209,13 @@ static gboolean take_net(void *target, const char *value, GError **error)
 	}
 	net_option_clear(&net);
 	return FALSE;
+}
+
+static gboolean take_balloon(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+
+	return balloon_option_parse(&config->balloon, value, error);
 }
 
 static gboolean take_rng(void *target, const char *value, GError **error)
@@ -226,10 +280,16 @@ static const struct cli_option run_options[] = {
 	  take_name },
 	{ "console", "WHERE", "the first serial port: stdio, pty, socket or file:PATH (stdio)",
 	  take_console },
+	{ "console-device", "serial|virtio", "what the guest has as its console: ttyS0 or hvc0 (serial)",
+	  take_console_device },
+	{ "port", "name=NAME,socket=PATH|file=PATH|pty",
+	  "a named port (/dev/virtio-ports/NAME); may be repeated", take_port },
 	{ "disk", "FILE[,ro][,serial=TEXT][,cache=none|host]",
 	  "a disk, from a file or block device; may be repeated", take_disk },
 	{ "net", "tap=NAME|user[,mac=ADDRESS][,forward=tcp|udp:PORT:PORT]",
 	  "a network card: a tap interface, or passt(1), which needs no rights", take_net },
+	{ "balloon", "[target=SIZE][,deflate-on-oom=on|off][,reporting=on|off]",
+	  "a device by which the guest gives memory back to the host", take_balloon },
 	{ "rng", NULL, "a virtio device with random bytes of the host", take_rng },
 	{ "control", "PATH", "the control socket; none: there is none (a folder of guests)",
 	  take_control },
@@ -239,6 +299,8 @@ static const struct cli_option run_options[] = {
 	{ "stats", NULL, "print the exits that were counted, at the end", take_stats },
 	{ "check-host", NULL, "compare the host's registers around every entry; slow",
 	  take_check_host },
+	{ "halt-poll", "off|USEC", "longest time that a halted CPU looks for work before it sleeps\n"
+	  "                          (what the module's halt_poll_us allows)", take_halt_poll },
 };
 
 static void module_clear(gpointer data)
@@ -281,7 +343,9 @@ gboolean run_options_parse(int argc, char **argv, struct run_config *run, GError
 		.modules = g_array_new(FALSE, FALSE, sizeof(struct boot_module)),
 		.disks = g_array_new(FALSE, FALSE, sizeof(struct machine_disk)),
 		.nets = g_array_new(FALSE, FALSE, sizeof(struct machine_net)),
+		.ports = g_array_new(FALSE, FALSE, sizeof(struct machine_port)),
 	};
+	g_array_set_clear_func(config->ports, port_option_clear);
 	g_array_set_clear_func(config->nets, net_option_clear);
 	g_array_set_clear_func(config->modules, module_clear);
 	g_array_set_clear_func(config->disks, disk_option_clear);
@@ -289,6 +353,8 @@ gboolean run_options_parse(int argc, char **argv, struct run_config *run, GError
 		return FALSE;
 	if (!config->kernel)
 		return error_set_usage(error, "--kernel FILE is missing");
+	if (config->balloon.target > config->memory)
+		return error_set_usage(error, "--balloon: the target is more than the guest has");
 	if (!config->command_line)
 		config->command_line = g_strdup("");
 	return check_detach(run, error);
@@ -306,6 +372,7 @@ void run_options_clear(struct run_config *run)
 	g_clear_pointer(&config->modules, g_array_unref);
 	g_clear_pointer(&config->disks, g_array_unref);
 	g_clear_pointer(&config->nets, g_array_unref);
+	g_clear_pointer(&config->ports, g_array_unref);
 }
 
 char *run_options_help(void)

@@ -25,6 +25,7 @@ import disks
 import emulator
 import image
 import kernels
+import qemu
 
 
 def load(name, path):
@@ -351,6 +352,19 @@ class OptionsTest(unittest.TestCase):
         self.assertEqual(self.parse("--cpu", "svm").emulator, "qemu")
         self.assertEqual(self.parse("--cpu", "none").emulator, "qemu")
         self.assertEqual(self.parse("--cpu", "svm", "--emulator", "bochs").emulator, "bochs")
+
+    def test_nothing_runs_on_cpu_0_beside_others(self):
+        for arguments, arg in ((("--cpu", "svm", "--smp", "2"), "isolcpus=0"),
+                               (("--cpu", "svm", "--smp", "2", "--icount"), ""),
+                               (("--cpu", "svm"), ""), (("--cpu", "none", "--smp", "2"), "")):
+            with self.subTest(arguments=arguments):
+                options = self.parse(*arguments)
+                self.assertEqual(" ".join(qemu.kernel_arguments(options)), arg)
+                self.assertEqual(qemu.spare_cpus(options), 1 if arg else 0)
+
+    def test_length_of_an_instruction(self):
+        for ips, shift in ((None, 0), (10 ** 9, 0), (125 * 10 ** 6, 3), (4 * 10 ** 9, 0)):
+            self.assertEqual(qemu.icount_shift(ips), shift)
 
     def test_what_cannot_be(self):
         for arguments in (("--emulator", "qemu"), ("--net", "/tmp/x:1"), ("--memory", "64")):

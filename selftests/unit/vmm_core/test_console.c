@@ -72,7 +72,7 @@ static void echo_drained(void *opaque)
 static void echo_run(void)
 {
 	const struct console_config config = { .kind = CONSOLE_STDIO };
-	struct echo echo = { .guest = { echo_input, echo_key, echo_drained, &echo } };
+	struct echo echo = { .guest = { echo_input, echo_key, NULL, echo_drained, &echo } };
 
 	uv_loop_init(&echo.loop);
 	echo.console = console_new(&echo.loop, &config, &echo.guest, NULL);
@@ -295,7 +295,7 @@ static void *slow_read(void *opaque)
 static void check_input(int input, const GByteArray *bytes)
 {
 	const struct console_config config = { .kind = CONSOLE_STDIO };
-	struct slow slow = { .guest = { slow_input, NULL, slow_drained, &slow } };
+	struct slow slow = { .guest = { slow_input, NULL, NULL, slow_drained, &slow } };
 	int before = dup(STDIN_FILENO);
 	pthread_t thread;
 

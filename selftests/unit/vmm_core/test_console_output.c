@@ -23,6 +23,7 @@ struct fixture {
 	int reader;
 	int writer;
 	int drained;		/* eventfd */
+	atomic_uint rooms;	/* how often on_room() was called */
 	struct console_output *output;
 	uint32_t put;		/* how many bytes put_more() has put */
 	uint32_t got;		/* how many of them read_until() has read */
@@ -35,6 +36,13 @@ static void on_drained(void *opaque)
 	assert_int_equal(eventfd_write(fixture->drained, 1), 0);
 }
 
+static void on_room(void *opaque)
+{
+	struct fixture *fixture = opaque;
+
+	atomic_fetch_add(&fixture->rooms, 1);
+}
+
 static int setup(void **state)
 {
 	struct fixture *fixture = g_new0(struct fixture, 1);
@@ -45,7 +53,8 @@ static int setup(void **state)
 	fixture->reader = ends[0];
 	fixture->writer = ends[1];
 	fixture->drained = eventfd(0, 0);
-	fixture->output = console_output_new(fixture->writer, false, on_drained, fixture, NULL);
+	fixture->output = console_output_new(fixture->writer, false, on_drained, on_room,
+					     fixture, NULL);
 	assert_non_null(fixture->output);
 	*state = fixture;
 	return 0;
@@ -290,7 +299,7 @@ static void test_pty(void **state)
 	cfmakeraw(&modes);
 	tcsetattr(slave, TCSANOW, &modes);
 	close(slave);
-	output = console_output_new(master, true, on_drained, fixture, NULL);
+	output = console_output_new(master, true, on_drained, on_room, fixture, NULL);
 	for (int i = 0; i < 1000; i++)
 		if (console_output_put(output, bytes, sizeof(bytes)))
 			console_output_wait(output);
@@ -298,7 +307,7 @@ static void test_pty(void **state)
 	wait_drained(fixture);
 	console_output_free(output);
 
-	output = console_output_new(master, true, on_drained, fixture, NULL);
+	output = console_output_new(master, true, on_drained, on_room, fixture, NULL);
 	slave = open(ptsname(master), O_RDWR | O_NOCTTY);
 	assert_true(slave >= 0);
 	console_output_put(output, (const uint8_t *)"hello", 5);
@@ -307,6 +316,27 @@ static void test_pty(void **state)
 	console_output_free(output);
 	close(slave);
 	close(master);
+}
+
+/* Who does not want to wait is told, once for each time that it was full. */
+static void test_tells_room(void **state)
+{
+	struct fixture *fixture = *state;
+	uint8_t bytes[1024] = { 0 }, read_bytes[4096];
+	uint32_t got = 0;
+
+	for (unsigned int turn = 1; turn <= 2; turn++) {
+		uint32_t put = 0;
+
+		do
+			put += sizeof(bytes);
+		while (!console_output_put(fixture->output, bytes, sizeof(bytes)));
+		assert_int_equal(atomic_load(&fixture->rooms), turn - 1);
+		for (got = 0; got < put;)
+			got += read(fixture->reader, read_bytes, sizeof(read_bytes));
+		console_output_wait(fixture->output);
+		assert_int_equal(atomic_load(&fixture->rooms), turn);
+	}
 }
 
 int main(void)
@@ -323,6 +353,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_reader_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nonblocking, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pty, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tells_room, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,7 +116,7 @@ static void test_all(void **state)
 	(void)state;
 	assert_true(parse("--kernel=a=b|--append|console=ttyS0|--append=quiet|--memory|2G|--cpus=4|"
 			  "--name|web-1.test|--console=file:/tmp/x|--initrd|one|--initrd|two,a,b|"
-			  "--initrd=th,,ree,|--stats|--check-host", &config, &error));
+			  "--initrd=th,,ree,|--stats|--check-host|--halt-poll=150", &config, &error));
 	assert_string_equal(config.machine.kernel, "a=b");
 	assert_string_equal(config.machine.command_line, "console=ttyS0 quiet");
 	assert_true(config.machine.memory == 2048 * MIB);
@@ -132,8 +132,9 @@ static void test_all(void **state)
 	assert_string_equal(modules[1].arguments, "a,b");
 	assert_string_equal(modules[2].path, "th,ree");
 	assert_string_equal(modules[2].arguments, "");
+	assert_int_equal(config.machine.vm_flags, MICA_VM_CHECK_HOST | MICA_VM_HALT_POLL);
+	assert_int_equal(config.machine.halt_poll_us, 150);
 	assert_true(config.machine.stats);
-	assert_int_equal(config.machine.vm_flags, MICA_VM_CHECK_HOST);
 	run_options_clear(&config);
 }
 
@@ -223,6 +224,8 @@ static void test_refusals(void **state)
 	assert_refused("--memory|lots", "is not a size");
 	assert_refused("--cpus|0", "--cpus: '0' is not a number from 1 to 64");
 	assert_refused("--cpus|65", "is not a number from 1 to 64");
+	assert_refused("--halt-poll|on", "--halt-poll: 'on' is not a number");
+	assert_refused("--halt-poll|10001", "is not a number from 0 to 10000");
 	assert_refused("--name|", "is not a name");
 	assert_refused("--name|-x", "is not a name");
 	assert_refused("--name|a/b", "is not a name");
@@ -263,6 +266,70 @@ static void test_devices(void **state)
 	assert_refused("--kernel|k|--net|user,forward=tcp:0:22", "is not of the form");
 	assert_refused("--kernel|k|--net|user,forward=tcp:22:65536", "is not of the form");
 	assert_refused("--kernel|k|--net|user,forward=tcp:22:22x", "is not of the form");
+}
+
+/* The only option whose value may be left out. */
+static void test_balloon(void **state)
+{
+	struct run_config config;
+	GError *error = NULL;
+
+	(void)state;
+	assert_true(parse("--kernel|k|--balloon|--rng", &config, &error));
+	assert_true(config.machine.balloon.wanted && config.machine.rng);
+	assert_true(config.machine.balloon.target == 0);
+	assert_false(config.machine.balloon.no_oom || config.machine.balloon.no_reporting);
+	run_options_clear(&config);
+	assert_true(parse("--balloon|target=64M,deflate-on-oom=off,reporting=off|--kernel|k", &config,
+			  &error));
+	assert_true(config.machine.balloon.target == 64 * MIB);
+	assert_true(config.machine.balloon.no_oom && config.machine.balloon.no_reporting);
+	run_options_clear(&config);
+	assert_true(parse("--kernel|k|--balloon=reporting=on|--balloon", &config, &error));
+	assert_true(config.machine.balloon.wanted);
+	run_options_clear(&config);
+	assert_true(parse("--kernel|k", &config, &error));
+	assert_false(config.machine.balloon.wanted);
+	run_options_clear(&config);
+	assert_refused("--kernel|k|--balloon|target=513M", "more than the guest has");
+	assert_refused("--kernel|k|--balloon|target=1M", "2M or more");
+	assert_refused("--kernel|k|--balloon|target=x", "is not a size");
+	assert_refused("--kernel|k|--balloon|reporting=yes", "is neither on nor off");
+	assert_refused("--kernel|k|--balloon|64M", "'64M' is none of target=");
+	assert_refused("--kernel|k|--balloon=", "'' is none of target=");
+}
+
+static void test_ports(void **state)
+{
+	const struct machine_port *port;
+	struct run_config config;
+	GError *error = NULL;
+
+	(void)state;
+	assert_true(parse("--kernel|k|--port|name=one,socket=/a,,b|--port|pty,name=two.2|"
+			  "--port|file=f,name=3|--console-device|virtio", &config, &error));
+	assert_true(config.machine.console_virtio);
+	assert_int_equal(config.machine.ports->len, 3);
+	port = &g_array_index(config.machine.ports, struct machine_port, 0);
+	assert_string_equal(port->name, "one");
+	assert_string_equal(port->path, "/a,b");
+	assert_int_equal(port[0].kind, PORT_SOCKET);
+	assert_int_equal(port[1].kind, PORT_PTY);
+	assert_string_equal(port[1].name, "two.2");
+	assert_int_equal(port[2].kind, PORT_FILE);
+	run_options_clear(&config);
+	assert_true(parse("--kernel|k|--console-device|virtio|--console-device|serial", &config, &error));
+	assert_false(config.machine.console_virtio);
+	run_options_clear(&config);
+	assert_refused("--kernel|k|--port|socket=/a", "name=NAME is missing");
+	assert_refused("--kernel|k|--port|name=a", "one of socket=PATH, file=PATH and pty");
+	assert_refused("--kernel|k|--port|name=a,pty,file=f", "one of socket=PATH, file=PATH and pty");
+	assert_refused("--kernel|k|--port|name=a/b,pty", "is not a name");
+	assert_refused("--kernel|k|--port|name=..,pty", "is not a name");
+	assert_refused("--kernel|k|--port|name=a,file=", "name is empty");
+	assert_refused("--kernel|k|--port|name=a,tty", "'tty' is none of");
+	assert_refused("--kernel|k|--port|name=a,pty|--port|name=a,pty", "a port 'a' already");
+	assert_refused("--kernel|k|--console-device|hvc", "neither serial nor virtio");
 }
 
 static void test_help(void **state)
@@ -310,6 +377,8 @@ int main(void)
 		cmocka_unit_test(test_detach),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_devices),
+		cmocka_unit_test(test_balloon),
+		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_exit_status),
 	};

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Halted vCPUs poll before they sleep: for short waits, not for long ones, not if told not to, and
+ * not where others need the CPU.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "apic_code.h"
+#include "guest.h"
+
+#define LIMIT_US	10000
+#define SHORT_US	30
+#define LONG_US		(2 * LIMIT_US)
+#define PARAMETER	"/sys/module/mica/parameters/halt_poll_us"
+
+/* Halts until a deadline, as often as G_DATA says, which is so many ticks away as G_DATA + 4 says;
+ * then OUT to 0x80, and again. */
+GUEST_CODE(halt_code, ".code64",
+	X2 "mov $0x832, %ecx\n mov $0x40040, %eax\n xor %edx, %edx\n wrmsr\n mov $0x100000, %esi\n"
+	"1: out %al, $0x80\n mov (%rsi), %edi\n"
+	"2: mov %r15, %r14\n rdtsc\n add 4(%rsi), %eax\n adc $0, %edx\n mov $0x6e0, %ecx\n wrmsr\n"
+	"3: sti\n hlt\n cli\n cmp %r14, %r15\n je 3b\n dec %edi\n jnz 2b\n jmp 1b\n"
+	".balign 256\n inc %r15\n mov $0x80b, %ecx\n xor %eax, %eax\n xor %edx, %edx\n wrmsr\n iretq");
+#define HANDLER_OFFSET	256
+
+static unsigned int get_parameter(void)
+{
+	FILE *file = fopen(PARAMETER, "r");
+	unsigned int value;
+
+	if (!file || fscanf(file, "%u", &value) != 1)
+		bail("cannot read " PARAMETER);
+	fclose(file);
+	return value;
+}
+
+static void set_parameter(unsigned int value)
+{
+	FILE *file = fopen(PARAMETER, "w");
+
+	if (!file || fprintf(file, "%u\n", value) < 0 || fclose(file))
+		bail("cannot write " PARAMETER);
+}
+
+static void start(struct guest *g, const struct mica_create_vm *args)
+{
+	guest_init_args(g, args);
+	guest_load(g, G_LONG, halt_code, halt_code_end);
+	guest_set_gate(g, G_LONG, 0x40, HANDLER_OFFSET);
+	check_equal(guest_run(g), MICA_EXIT_IO);
+}
+
+struct polls { uint64_t halts, hit, missed; };
+
+static struct polls count(struct guest *g)
+{
+	return (struct polls){ guest_stat(g, "halts"), guest_stat(g, "halt_polls_hit"),
+			       guest_stat(g, "halt_polls_missed") };
+}
+
+/* What `times` halts of so many microseconds each add to the counters. */
+static struct polls halt(struct guest *g, uint32_t times, uint32_t us)
+{
+	uint32_t data[] = { times, us * (uint64_t)g->info.tsc_khz / 1000 };
+	struct polls before = count(g), after;
+
+	memcpy(guest_at(g, G_DATA), data, sizeof(data));
+	check_equal(guest_run(g), MICA_EXIT_IO);
+	after = count(g);
+	return (struct polls){ after.halts - before.halts, after.hit - before.hit,
+			       after.missed - before.missed };
+}
+
+/* A wait that a poll can see the end of makes it poll; long ones make it stop. */
+static void adapts(void)
+{
+	unsigned int parameter = get_parameter();
+	struct mica_create_vm args = { 0 };
+	struct polls polls;
+	struct guest g;
+
+	set_parameter(LIMIT_US);
+	start(&g, &args);
+	polls = halt(&g, 1, LONG_US);
+	check_equal(polls.hit + polls.missed, 0);
+	polls = halt(&g, 40, SHORT_US);
+	check(polls.hit, "%lu of %lu halts polled in vain, none with success",
+	      (unsigned long)polls.missed, (unsigned long)polls.halts);
+	halt(&g, 12, LONG_US);
+	polls = halt(&g, 3, LONG_US);
+	check_equal(polls.hit + polls.missed, 0);
+	guest_destroy(&g);
+	set_parameter(parameter);
+}
+
+static void never_polls(unsigned int parameter, const struct mica_create_vm *args)
+{
+	unsigned int before = get_parameter();
+	struct polls polls;
+	struct guest g;
+
+	set_parameter(parameter);
+	start(&g, args);
+	polls = halt(&g, 40, SHORT_US);
+	check(polls.halts, "the guest did not halt");
+	check_equal(polls.hit, 0);
+	check_equal(polls.missed, 0);
+	guest_destroy(&g);
+	set_parameter(before);
+}
+
+/* Each can turn it off: the operator for all VMs, the VM for itself. */
+static void off(void)
+{
+	struct mica_create_vm none = { .flags = MICA_VM_HALT_POLL };
+	struct mica_create_vm long_one = { .flags = MICA_VM_HALT_POLL, .halt_poll_us = LIMIT_US };
+
+	never_polls(LIMIT_US, &none);
+	never_polls(0, &long_one);
+}
+
+static atomic_bool busy;
+
+static void *keep_busy(void *arg)
+{
+	(void)arg;
+	while (atomic_load(&busy))
+		;
+	return NULL;
+}
+
+/* Another thread has work on this CPU. */
+static void not_alone(void)
+{
+	struct mica_create_vm args = { 0 };
+	cpu_set_t before, one;
+	pthread_t thread;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	if (sched_getaffinity(0, sizeof(before), &before) || sched_setaffinity(0, sizeof(one), &one))
+		bail("sched_setaffinity");
+	atomic_store(&busy, true);
+	if (pthread_create(&thread, NULL, keep_busy, NULL))
+		bail("pthread_create");
+	never_polls(LIMIT_US, &args);
+	atomic_store(&busy, false);
+	pthread_join(thread, NULL);
+	sched_setaffinity(0, sizeof(before), &before);
+}
+
+TESTS(halt_tests) = {
+	{ "halt-poll-adapts", adapts },
+	{ "halt-poll-off", off },
+	{ "halt-poll-not-alone", not_alone },
+	{ }
+};
