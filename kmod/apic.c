@@ -91,6 +91,7 @@ static void reset_regs(struct mica_apic *apic)
 		mica_apic_set_reg(apic, offset, APIC_LVT_MASKED);
 	apic->isrv = 0;
 	apic->isr_count = 0;
+	bitmap_zero(apic->posted, APIC_VECTORS);
 	atomic_set(&apic->errors, 0);
 	mica_timer_reset(apic->vcpu);
 }
@@ -102,6 +103,8 @@ void mica_apic_reset(struct mica_vcpu *vcpu, bool init)
 	if (!init)
 		WRITE_ONCE(apic->base, BASE_DEFAULT | (vcpu->id ? 0 : MSR_IA32_APICBASE_BSP));
 	reset_regs(apic);
+	if (mica_backend->delivers_interrupts)
+		mica_vcpu_request(vcpu, MICA_REQ_EVENT);
 }
 
 int mica_apic_init(struct mica_vcpu *vcpu)
@@ -132,7 +135,7 @@ void mica_apic_destroy(struct mica_vcpu *vcpu)
 
 static u32 update_ppr(struct mica_apic *apic)
 {
-	u32 ppr = mica_apic_ppr(mica_apic_reg(apic, APIC_TASKPRI), apic->isrv);
+	u32 ppr = mica_apic_ppr(mica_apic_reg(apic, APIC_TASKPRI), mica_apic_in_service(apic));
 
 	mica_apic_set_reg(apic, APIC_PROCPRI, ppr);
 	return ppr;
@@ -149,10 +152,39 @@ void mica_apic_recount(struct mica_apic *apic)
 	update_ppr(apic);
 }
 
+/* The vCPU is not in the guest: the page is ours alone. */
+void mica_apic_take_posted(struct mica_apic *apic)
+{
+	unsigned long posted;
+	unsigned int i;
+	u32 irr;
+
+	BUILD_BUG_ON(BITS_PER_LONG != 64);
+	for (i = 0; i < ARRAY_SIZE(apic->posted); i++) {
+		if (!READ_ONCE(apic->posted[i]))
+			continue;
+		posted = xchg(&apic->posted[i], 0);
+		irr = APIC_IRR + i * 32;
+		mica_apic_set_reg(apic, irr, mica_apic_reg(apic, irr) | (u32)posted);
+		mica_apic_set_reg(apic, irr + 16, mica_apic_reg(apic, irr + 16) | posted >> 32);
+	}
+}
+
+void mica_apic_tell_vectors(struct mica_apic *apic)
+{
+	mica_apic_take_posted(apic);
+	mica_backend->apic_vectors_changed(apic->vcpu, mica_apic_enabled(apic) ?
+					   mica_apic_highest(apic, APIC_IRR) : 0,
+					   mica_apic_highest(apic, APIC_ISR));
+}
+
 int mica_apic_pending(struct mica_apic *apic)
 {
-	u32 vector = mica_apic_highest(apic, APIC_IRR);
+	u32 vector;
 
+	if (mica_backend->delivers_interrupts)
+		mica_apic_take_posted(apic);
+	vector = mica_apic_highest(apic, APIC_IRR);
 	if (!vector || !mica_apic_enabled(apic))
 		return -1;
 	return (vector & 0xf0) > (update_ppr(apic) & 0xf0) ? (int)vector : -1;
@@ -189,7 +221,7 @@ bool mica_apic_has_work(struct mica_apic *apic)
 /* What may be injected, or the priority that it waits for, has changed. */
 static void look_at_irr(struct mica_apic *apic)
 {
-	if (mica_apic_highest(apic, APIC_IRR))
+	if (mica_backend->delivers_interrupts || mica_apic_highest(apic, APIC_IRR))
 		mica_vcpu_request(apic->vcpu, MICA_REQ_EVENT);
 }
 
@@ -204,17 +236,24 @@ static void level_eoi(struct mica_apic *apic, u8 vector)
 
 static void eoi(struct mica_apic *apic)
 {
-	u8 vector = apic->isrv;
+	u8 vector = mica_apic_in_service(apic);
 	unsigned int bit = mica_apic_bit(vector);
 
 	if (!vector)
 		return;
 	__clear_bit(bit, mica_apic_bits(apic, APIC_ISR));
-	apic->isrv = --apic->isr_count ? mica_apic_highest(apic, APIC_ISR) : 0;
+	if (!mica_backend->delivers_interrupts)
+		apic->isrv = --apic->isr_count ? mica_apic_highest(apic, APIC_ISR) : 0;
 	update_ppr(apic);
 	if (unlikely(test_bit(bit, mica_apic_bits(apic, APIC_TMR))))
 		level_eoi(apic, vector);
 	look_at_irr(apic);
+}
+
+void mica_apic_eoi_done(struct mica_apic *apic, u8 vector)
+{
+	if (test_bit(mica_apic_bit(vector), mica_apic_bits(apic, APIC_TMR)))
+		level_eoi(apic, vector);
 }
 
 int mica_apic_take_eoi(struct mica_apic *apic)
@@ -395,7 +434,7 @@ void mica_apic_written(struct mica_apic *apic, u32 offset)
 {
 	const struct mica_apic_reg *reg = mica_apic_find_reg(offset);
 
-	if (reg && (reg->xapic & REG_W))
+	if (reg && ((mica_apic_is_x2(apic) ? reg->x2apic : reg->xapic) & REG_W))
 		write_reg(apic, offset, mica_apic_reg(apic, offset));
 }
 

@@ -9,6 +9,10 @@
  * thread ("own" below: in MICA_VCPU_RUN or in an ioctl that holds vcpu->mutex, the vCPU
  * loaded, preemption on or off).  No lock is taken anywhere.
  *
+ * With mica_backend->delivers_interrupts IRR, ISR and PPR are the CPU's while the vCPU is in the
+ * guest.  Then others put vectors for IRR into posted[], from where the vCPU's own thread takes
+ * them, and how isrv and isr_count are kept has no meaning: ISR itself is looked at.
+ *
  * What the model is: version 0x14, six LVT entries (no CMCI), no EOI-broadcast suppression;
  * the APIC id is the vCPU's id and is read-only; the page cannot be moved away from
  * 0xfee00000; messages arrive at once (delivery status always reads idle); SMIs are
@@ -49,6 +53,7 @@ struct mica_apic {
 	u64 base;		/* IA32_APIC_BASE */
 	u32 isrv;		/* highest vector in service, 0: none */
 	u32 isr_count;		/* vectors in service */
+	DECLARE_BITMAP(posted, 256);	/* atomic; vectors that go to IRR before the next entry */
 	unsigned long pins;	/* atomic; bit 0: level of LINT0, bit 1: LINT1 */
 	atomic_t errors;	/* ESR bits collected since ESR was written */
 	struct mica_timer timer;
@@ -84,6 +89,10 @@ bool mica_apic_extint_pending(struct mica_apic *apic);
 /* Own.  Priority class of the highest vector in IRR if it is TPR (not ISR) that holds it
  * back, else 0. */
 u32 mica_apic_tpr_threshold(struct mica_apic *apic);
+/* Own.  With delivers_interrupts: tells the backend what waits and what is in service. */
+void mica_apic_tell_vectors(struct mica_apic *apic);
+/* Own.  The CPU has ended the interrupt of an EOI that was to exit. */
+void mica_apic_eoi_done(struct mica_apic *apic, u8 vector);
 /* Own.  An interrupt would be taken now: HLT must not block.  Also takes note of the
  * timer's expiry, and may be called with the thread's state already set to sleep. */
 bool mica_apic_has_work(struct mica_apic *apic);

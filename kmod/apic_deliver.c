@@ -6,7 +6,8 @@
  * Ordering: a bit in IRR (or nmi_pending, sipi_vector) is set first, the request second, the
  * kick last; all three are full barriers.  The vCPU clears the request before it looks
  * at IRR.  So what is set is either seen in this look or there is a request for another.
- * Whoever finds the IRR bit already set leaves the request to who set it.
+ * Whoever finds the IRR bit already set leaves the request to who set it.  Where the CPU delivers
+ * interrupts the bit is one of posted[].
  */
 #include "apic_internal.h"
 
@@ -40,7 +41,8 @@ bool mica_apic_accept_fixed(struct mica_apic *apic, u8 vector, bool level, bool 
 		else
 			clear_bit(bit, tmr);
 	}
-	if (!test_and_set_bit(bit, mica_apic_bits(apic, APIC_IRR)))
+	if (mica_backend->delivers_interrupts ? !test_and_set_bit(vector, apic->posted) :
+	    !test_and_set_bit(bit, mica_apic_bits(apic, APIC_IRR)))
 		request(apic->vcpu, MICA_REQ_EVENT, kick);
 	return true;
 }
@@ -146,7 +148,7 @@ static u32 priority_class(const struct mica_vcpu *vcpu)
 {
 	const struct mica_apic *apic = &vcpu->apic;
 
-	return mica_apic_ppr(mica_apic_reg(apic, APIC_TASKPRI), READ_ONCE(apic->isrv)) >> 4;
+	return mica_apic_ppr(mica_apic_reg(apic, APIC_TASKPRI), mica_apic_in_service(apic)) >> 4;
 }
 
 /* Ids of the vCPUs that may be meant.  The cluster of an x2APIC's logical destination is

@@ -67,6 +67,13 @@ static inline u32 mica_apic_highest(const struct mica_apic *apic, u32 base)
 	return 0;
 }
 
+/* Highest vector in service, 0: none. */
+static inline u32 mica_apic_in_service(const struct mica_apic *apic)
+{
+	return mica_backend->delivers_interrupts ? mica_apic_highest(apic, APIC_ISR) :
+						   READ_ONCE(apic->isrv);
+}
+
 /* SDM "Task and Processor Priorities". */
 static inline u32 mica_apic_ppr(u32 tpr, u32 isrv)
 {
@@ -78,6 +85,8 @@ static inline bool mica_apic_software_enabled(const struct mica_apic *apic)
 	return mica_apic_reg(apic, APIC_SPIV) & APIC_SPIV_APIC_ENABLED;
 }
 
+/* Own.  Vectors that others have posted go to IRR. */
+void mica_apic_take_posted(struct mica_apic *apic);
 /* Own.  Derives isrv, isr_count and PPR from the page. */
 void mica_apic_recount(struct mica_apic *apic);
 

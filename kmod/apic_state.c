@@ -12,12 +12,13 @@ void mica_apic_get_state(struct mica_apic *apic, struct mica_apic_state *state)
 
 	/* An expiry that was not delivered yet becomes a bit in IRR. */
 	mica_timer_deliver(apic->vcpu);
+	mica_apic_take_posted(apic);
 	for (i = 0; i < MICA_APIC_REGS; i++)
 		state->regs[i] = mica_apic_reg(apic, i * 16);
 	state->regs[APIC_EOI >> 4] = 0;
 	state->regs[APIC_SELF_IPI >> 4] = 0;
 	state->regs[APIC_PROCPRI >> 4] =
-		mica_apic_ppr(state->regs[APIC_TASKPRI >> 4], apic->isrv);
+		mica_apic_ppr(state->regs[APIC_TASKPRI >> 4], mica_apic_in_service(apic));
 	state->regs[APIC_TMCCT >> 4] = mica_timer_current(apic);
 	state->timer_deadline = apic->timer.deadline;
 	state->pins = READ_ONCE(apic->pins) & PINS;
@@ -125,6 +126,7 @@ int mica_apic_set_state(struct mica_apic *apic, const struct mica_apic_state *st
 		return -EINVAL;
 	for (i = 0; i < MICA_APIC_REGS; i++)
 		mica_apic_set_reg(apic, i * 16, state->regs[i]);
+	bitmap_zero(apic->posted, APIC_VECTORS);
 	mica_apic_recount(apic);
 	atomic_set(&apic->errors, 0);
 	WRITE_ONCE(apic->pins, state->pins);

@@ -43,6 +43,7 @@ struct mica_backend {
 	u64 xss;			/* IA32_XSS bits that guests may set, filled by setup() */
 	u32 lacks;			/* MICA_LACKS_*, filled by setup() */
 	bool shows_xsaves;		/* XSAVES cannot be hidden from a guest that has XSAVE */
+	bool delivers_interrupts;	/* the CPU itself takes vectors from IRR, and ends them */
 
 	/* [P] Is this CPU one of the vendors whose virtualization this is? */
 	bool (*ident)(void);
@@ -107,6 +108,9 @@ struct mica_backend {
 	void (*flush_s2)(struct mica_vcpu *vcpu);
 	/* [L] vcpu->apic.base changed: xAPIC, x2APIC or off. */
 	void (*apic_mode_changed)(struct mica_vcpu *vcpu);
+	/* [I] With delivers_interrupts: IRR, ISR or TMR in the APIC's page changed, and not by the
+	 * CPU.  The highest vectors that wait and are in service, 0: none. */
+	void (*apic_vectors_changed)(struct mica_vcpu *vcpu, u8 waiting, u8 in_service);
 	/* [L] vcpu->tsc_offset changed. */
 	void (*tsc_offset_changed)(struct mica_vcpu *vcpu);
 	/* [L] vcpu's CPUID was set (before the first run): intercepts that depend on it. */

@@ -121,6 +121,13 @@ static bool inject_nmi(struct mica_vcpu *vcpu)
 	return true;
 }
 
+/* Where the CPU delivers interrupts by itself it only has to be told of them. */
+static void prepare_interrupts(struct mica_vcpu *vcpu, bool extint)
+{
+	mica_apic_tell_vectors(&vcpu->apic);
+	mica_backend->want_interrupt_window(vcpu, extint);
+}
+
 static bool inject_interrupt(struct mica_vcpu *vcpu, int vector)
 {
 	if (vector < 0 || !mica_backend->interrupt_allowed(vcpu))
@@ -131,19 +138,28 @@ static bool inject_interrupt(struct mica_vcpu *vcpu, int vector)
 	return true;
 }
 
+static void inject_or_wait(struct mica_vcpu *vcpu, bool busy, bool extint)
+{
+	int vector = mica_apic_pending(&vcpu->apic);
+
+	if (!busy && inject_interrupt(vcpu, vector))
+		vector = mica_apic_pending(&vcpu->apic);
+	mica_backend->want_interrupt_window(vcpu, vector >= 0 || extint);
+	mica_backend->set_tpr_threshold(vcpu, mica_apic_tpr_threshold(&vcpu->apic));
+}
+
 bool mica_event_prepare(struct mica_vcpu *vcpu)
 {
 	bool busy = inject_exception(vcpu) || inject_nmi(vcpu);
-	int vector = mica_apic_pending(&vcpu->apic);
 	bool extint = mica_apic_extint_pending(&vcpu->apic);
 
 	if (!busy && extint && mica_backend->interrupt_allowed(vcpu))
 		return true;
-	if (!busy && inject_interrupt(vcpu, vector))
-		vector = mica_apic_pending(&vcpu->apic);
+	if (mica_backend->delivers_interrupts)
+		prepare_interrupts(vcpu, extint);
+	else
+		inject_or_wait(vcpu, busy, extint);
 	mica_backend->want_nmi_window(vcpu, atomic_read(&vcpu->nmi_pending) != 0);
-	mica_backend->want_interrupt_window(vcpu, vector >= 0 || extint);
-	mica_backend->set_tpr_threshold(vcpu, mica_apic_tpr_threshold(&vcpu->apic));
 	return false;
 }
 

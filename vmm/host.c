@@ -215,6 +215,16 @@ int host_open(struct mica_info *info, GError **error)
 	return fd;
 }
 
+struct mica_cpuid *host_cpuid(int device_fd, GError **error)
+{
+	g_autofree struct mica_cpuid *cpuid = g_new0(struct mica_cpuid, 1);
+
+	if (ioctl(device_fd, MICA_GET_CPUID, cpuid) == 0)
+		return g_steal_pointer(&cpuid);
+	error_set_errno(error, errno, "the module does not say what the CPU has");
+	return NULL;
+}
+
 int host_create_vm(int device_fd, unsigned int flags, unsigned int halt_poll_us, GError **error)
 {
 	struct mica_create_vm request = { .flags = flags, .halt_poll_us = halt_poll_us };

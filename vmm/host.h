@@ -26,6 +26,9 @@ struct host_view {
  * error, whose message says what to do. */
 int host_open(struct mica_info *info, GError **error);
 
+/* What the CPU, the kernel and the module can give a guest; the caller frees it.  NULL on error. */
+struct mica_cpuid *host_cpuid(int device_fd, GError **error);
+
 /* Makes a VM; `flags` are MICA_VM_*.  -1 on error, likewise. */
 int host_create_vm(int device_fd, unsigned int flags, unsigned int halt_poll_us, GError **error);
 

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "machine.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
@@ -202,16 +200,31 @@ static gboolean machine_check(const struct machine *machine, GError **error)
 	return machine_check_memory(config->memory, error);
 }
 
+/* What CPU the guest gets, or why this host has none such. */
+static gboolean machine_choose_cpu(struct machine *machine, GError **error)
+{
+	const struct machine_config *config = machine->config;
+
+	machine->topology = config->topology;
+	machine->offered = host_cpuid(machine->device_fd, error);
+	return machine->offered &&
+	       cpu_topology_complete(&machine->topology, config->cpus, MICA_MAX_VCPUS, error) &&
+	       cpu_model_resolve(&config->cpu, machine->offered, &machine->info,
+				 &machine->features, error);
+}
+
 static gboolean machine_add_vm(struct machine *machine, GError **error)
 {
 	machine->device_fd = host_open(&machine->info, error);
-	if (machine->device_fd < 0 || !machine_check(machine, error))
+	if (machine->device_fd < 0 || !machine_check(machine, error) ||
+	    !machine_choose_cpu(machine, error))
 		return FALSE;
 	machine->vm_fd = host_create_vm(machine->device_fd, machine->config->vm_flags,
 					machine->config->halt_poll_us, error);
 	if (machine->vm_fd < 0)
 		return FALSE;
-	machine->memory = guest_memory_new(machine->vm_fd, machine->config->memory, error);
+	machine->memory = (machine_shares_memory(machine->config) ? guest_memory_new_shared :
+			   guest_memory_new)(machine->vm_fd, machine->config->memory, error);
 	return machine->memory != NULL;
 }
 
@@ -247,14 +260,11 @@ static gboolean machine_add_signals(struct machine *machine, GError **error)
 
 static gboolean machine_add_vcpus(struct machine *machine, GError **error)
 {
-	g_autofree struct mica_cpuid *host = g_new0(struct mica_cpuid, 1);
 	struct vcpu *vcpu;
 
-	if (ioctl(machine->device_fd, MICA_GET_CPUID, host) < 0)
-		return error_set_errno(error, errno, "the module does not say what the CPU has");
 	machine->vcpus = g_new0(struct vcpu *, machine->config->cpus);
 	for (unsigned int i = 0; i < machine->config->cpus; i++) {
-		vcpu = vcpu_new(machine, i, host, error);
+		vcpu = vcpu_new(machine, i, error);
 		if (!vcpu)
 			return FALSE;
 		machine->vcpus[machine->vcpu_count++] = vcpu;
@@ -271,7 +281,7 @@ static gboolean machine_load(struct machine *machine, GError **error)
 		.command_line = config->command_line,
 		.modules = (const struct boot_module *)(void *)config->modules->data,
 		.module_count = config->modules->len,
-		.cpus = config->cpus,
+		.topology = &machine->topology,
 		.pci = &pci,
 	};
 	struct boot_result result = { 0 };
@@ -435,6 +445,7 @@ void machine_free(struct machine *machine)
 	guest_memory_free(machine->memory);
 	if (machine->device_fd >= 0)
 		close(machine->device_fd);
+	g_free(machine->offered);
 	signals_free(machine->signals);
 	machine_close_loop(machine);
 	control_registry_free(machine->commands);

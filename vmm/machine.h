@@ -25,6 +25,8 @@
 #include "bus.h"
 #include "clock.h"
 #include "console.h"
+#include "cpu/model.h"
+#include "cpu/topology.h"
 #include "gsi.h"
 #include "machine_virtio.h"
 #include "memory.h"
@@ -38,11 +40,15 @@ struct machine_config {
 	GArray *disks;			/* of struct machine_disk; NULL: none */
 	GArray *nets;			/* of struct machine_net; NULL: none */
 	gboolean rng;			/* an entropy device */
+	struct machine_vsock *vsock;	/* NULL: none */
+	GArray *shares;			/* of struct machine_share; NULL: none */
 	struct machine_balloon_config balloon;
 	gboolean console_virtio;	/* the console is a virtio device's, not the serial port */
 	GArray *ports;			/* of struct machine_port; NULL: none */
 	uint64_t memory;		/* bytes, a multiple of 2 MiB */
 	unsigned int cpus;		/* 1..MICA_MAX_VCPUS */
+	struct cpu_topology topology;	/* of them; zeros: one socket of so many cores */
+	struct cpu_model cpu;
 	struct console_config console;
 	unsigned int vm_flags;		/* MICA_VM_* */
 	unsigned int halt_poll_us;	/* with MICA_VM_HALT_POLL */
@@ -69,6 +75,9 @@ enum machine_event {
 /* Is told of events, in the main thread without the lock. */
 struct machine_listener {
 	void (*event)(void *opaque, enum machine_event event);
+	/* A device was detached, by its guest or by us, and all that it had is free.  NULL: no
+	 * matter. */
+	void (*released)(void *opaque, const char *id);
 	void *opaque;
 };
 
@@ -103,6 +112,9 @@ struct machine {
 	int device_fd;			/* [i] /dev/mica */
 	int vm_fd;			/* [i] */
 	struct mica_info info;		/* [i] */
+	struct mica_cpuid *offered;	/* [i] MICA_GET_CPUID */
+	struct cpu_features features;	/* [i] the guest's */
+	struct cpu_topology topology;	/* [i] */
 	struct guest_memory *memory;	/* [i] */
 	struct vcpu **vcpus;		/* [i] config->cpus of them */
 	unsigned int vcpu_count;	/* [i] */

@@ -2,11 +2,13 @@
 #include "memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <mica.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /* A mapping that starts at such a multiple lets the host use 2 MiB pages for it, and
  * the kernel map them for the guest as they are. */
@@ -15,12 +17,31 @@
 
 struct guest_memory {
 	uint64_t size;
+	bool shared;
 	size_t count;
 	struct memory_range ranges[MEMORY_MAX_RANGES];
 };
 
-/* Unmapped address space around an aligned part of `size` bytes is given back. */
-static void *memory_map(uint64_t size)
+/* A file in memory of a size that nobody can change: a mapping of it never loses its pages.
+ * -1 with errno. */
+static int memory_make_file(uint64_t size)
+{
+	int fd = memfd_create("mica-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int number;
+
+	if (fd >= 0 && !ftruncate(fd, size) &&
+	    !fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		return fd;
+	number = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = number;
+	return -1;
+}
+
+/* Unmapped address space around an aligned part of `size` bytes is given back.  fd -1:
+ * private memory. */
+static void *memory_map(uint64_t size, int fd)
 {
 	uint64_t length = size + MEMORY_ALIGNMENT;
 	uintptr_t start, aligned;
@@ -36,6 +57,11 @@ static void *memory_map(uint64_t size)
 		munmap(mapping, aligned - start);
 	if (start + length > aligned + size)
 		munmap((void *)(aligned + size), start + length - (aligned + size));
+	if (fd >= 0 && mmap((void *)aligned, size, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0) == MAP_FAILED) {
+		munmap((void *)aligned, size);
+		return NULL;
+	}
 	/* Both are wishes: a host without them runs guests as well. */
 	madvise((void *)aligned, size, MADV_HUGEPAGE);
 	madvise((void *)aligned, size, MADV_DONTDUMP);
@@ -67,8 +93,12 @@ static gboolean memory_add(struct guest_memory *memory, int vm_fd, uint64_t gpa,
 
 	range->gpa = gpa;
 	range->size = size;
-	range->host = memory_map(size);
+	range->fd = memory->shared ? memory_make_file(size) : -1;
+	if (!memory->shared || range->fd >= 0)
+		range->host = memory_map(size, range->fd);
 	if (!range->host) {
+		if (range->fd >= 0)
+			close(range->fd);
 		g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
 			    "cannot map %" PRIu64 " MiB for the guest's memory: %s",
 			    size >> 20, g_strerror(errno));
@@ -78,12 +108,13 @@ static gboolean memory_add(struct guest_memory *memory, int vm_fd, uint64_t gpa,
 	return memory_register(vm_fd, memory->count - 1, range, error);
 }
 
-struct guest_memory *guest_memory_new(int vm_fd, uint64_t size, GError **error)
+static struct guest_memory *memory_new(int vm_fd, uint64_t size, bool shared, GError **error)
 {
 	struct guest_memory *memory = g_new0(struct guest_memory, 1);
 	uint64_t low = MIN(size, MEMORY_HOLE_START);
 
 	memory->size = size;
+	memory->shared = shared;
 	if (size < MEMORY_ALIGNMENT || size % MEMORY_ALIGNMENT) {
 		g_set_error_literal(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
 				    "the guest's memory must be a multiple of 2 MiB");
@@ -100,12 +131,25 @@ fail:
 	return NULL;
 }
 
+struct guest_memory *guest_memory_new(int vm_fd, uint64_t size, GError **error)
+{
+	return memory_new(vm_fd, size, false, error);
+}
+
+struct guest_memory *guest_memory_new_shared(int vm_fd, uint64_t size, GError **error)
+{
+	return memory_new(vm_fd, size, true, error);
+}
+
 void guest_memory_free(struct guest_memory *memory)
 {
 	if (!memory)
 		return;
-	for (size_t i = 0; i < memory->count; i++)
+	for (size_t i = 0; i < memory->count; i++) {
 		munmap(memory->ranges[i].host, memory->ranges[i].size);
+		if (memory->ranges[i].fd >= 0)
+			close(memory->ranges[i].fd);
+	}
 	g_free(memory);
 }
 
@@ -157,10 +201,9 @@ bool guest_memory_write(const struct guest_memory *memory, uint64_t gpa, const v
 	return true;
 }
 
-/* The mappings are private and anonymous; the kernel's MMU notifier takes the pages from the
- * guest's tables. */
+/* Of shared memory the file must let the pages go.  The kernel's MMU notifier takes them from
+ * the guest's tables. */
 int guest_memory_discard(const struct guest_memory *memory, void *host, uint64_t length)
 {
-	(void)memory;
-	return madvise(host, length, MADV_DONTNEED) < 0 ? -errno : 0;
+	return madvise(host, length, memory->shared ? MADV_REMOVE : MADV_DONTNEED) < 0 ? -errno : 0;
 }

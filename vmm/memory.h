@@ -24,10 +24,14 @@ struct memory_range {
 	uint64_t gpa;
 	uint64_t size;
 	void *host;
+	int fd;				/* what it maps, from the beginning; -1: private memory */
 };
 
 /* `size` in bytes, a multiple of 2 MiB, at least 2 MiB.  vm_fd -1: no kernel (unit tests). */
 struct guest_memory *guest_memory_new(int vm_fd, uint64_t size, GError **error);
+/* The same in memory that other processes can map, for those that serve a device: a memfd
+ * for each range, whose size nobody can change. */
+struct guest_memory *guest_memory_new_shared(int vm_fd, uint64_t size, GError **error);
 void guest_memory_free(struct guest_memory *memory);
 
 uint64_t guest_memory_size(const struct guest_memory *memory);

@@ -22,7 +22,9 @@
 
 static gboolean vcpu_create(struct vcpu *vcpu, GError **error)
 {
-	struct mica_create_vcpu request = { .id = vcpu->id };
+	struct mica_create_vcpu request = {
+		.id = cpu_topology_apic_id(&vcpu->machine->topology, vcpu->id),
+	};
 	void *run;
 
 	vcpu->fd = ioctl(vcpu->machine->vm_fd, MICA_VM_CREATE_VCPU, &request);
@@ -35,27 +37,32 @@ static gboolean vcpu_create(struct vcpu *vcpu, GError **error)
 	return TRUE;
 }
 
-static gboolean vcpu_set_cpuid(struct vcpu *vcpu, const struct mica_cpuid *host, GError **error)
+static gboolean vcpu_set_cpuid(struct vcpu *vcpu, GError **error)
 {
 	g_autofree struct mica_cpuid *policy = g_new0(struct mica_cpuid, 1);
-	struct machine *machine = vcpu->machine;
+	const struct machine *machine = vcpu->machine;
+	const struct cpuid_source source = {
+		.host = machine->offered,
+		.info = &machine->info,
+		.features = &machine->features,
+		.topology = &machine->topology,
+	};
 
-	cpuid_policy(host, &machine->info, vcpu->id, machine->config->cpus, policy);
+	cpuid_policy(&source, vcpu->id, policy);
 	if (ioctl(vcpu->fd, MICA_VCPU_SET_CPUID, policy) < 0)
 		return error_set_errno(error, errno, "the module refuses the CPUID of vCPU %u",
 				       vcpu->id);
 	return TRUE;
 }
 
-struct vcpu *vcpu_new(struct machine *machine, unsigned int id, const struct mica_cpuid *host,
-		      GError **error)
+struct vcpu *vcpu_new(struct machine *machine, unsigned int id, GError **error)
 {
 	struct vcpu *vcpu = g_new0(struct vcpu, 1);
 
 	vcpu->machine = machine;
 	vcpu->id = id;
 	vcpu->fd = -1;
-	if (!vcpu_create(vcpu, error) || !vcpu_set_cpuid(vcpu, host, error)) {
+	if (!vcpu_create(vcpu, error) || !vcpu_set_cpuid(vcpu, error)) {
 		vcpu_free(vcpu);
 		return NULL;
 	}

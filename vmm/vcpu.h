@@ -17,16 +17,16 @@ struct machine;
  * immediate_exit. */
 struct vcpu {
 	struct machine *machine;
-	unsigned int id;
+	unsigned int id;		/* counts from 0; what the user and ACPI call it */
 	int fd;
 	struct mica_run *run;
 	pthread_t thread;
 	bool started;			/* there is a thread to join */
 };
 
-/* vCPU `id` with its CPUID policy.  `host` is what MICA_GET_CPUID says. */
-struct vcpu *vcpu_new(struct machine *machine, unsigned int id, const struct mica_cpuid *host,
-		      GError **error);
+/* vCPU `id` with its CPUID policy.  For the module it goes by its APIC id, which the topology
+ * gives. */
+struct vcpu *vcpu_new(struct machine *machine, unsigned int id, GError **error);
 /* The thread must have ended.  NULL is allowed. */
 void vcpu_free(struct vcpu *vcpu);
 

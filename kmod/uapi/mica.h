@@ -247,6 +247,7 @@ struct mica_run {
 #define MICA_CAP_TSC_SCALING	(1u << 3)
 #define MICA_CAP_APIC_REGS	(1u << 4)	/* xAPIC accesses need no decoding by user space */
 #define MICA_CAP_DIRTY_LOG	(1u << 5)	/* the CPU logs dirty pages */
+#define MICA_CAP_DELIVERY	(1u << 6)	/* the CPU delivers interrupts: no exit for EOI */
 
 struct mica_info {
 	__u32 api_version;	/* MICA_API_VERSION */

@@ -30,10 +30,13 @@ static int vmx_setup(void)
 		return error;
 	}
 	vmx_setup_ept();
+	mica_backend_vmx.delivers_interrupts = vmx_caps.delivery;
 	mica_backend_vmx.lacks = lacking_instructions();
 	mica_backend_vmx.caps |= MICA_CAP_X2APIC;
 	if (vmx_caps.apic_page && vmx_caps.apic_regs)
 		mica_backend_vmx.caps |= MICA_CAP_APIC_REGS;
+	if (vmx_caps.delivery)
+		mica_backend_vmx.caps |= MICA_CAP_DELIVERY;
 	return 0;
 }
 
@@ -98,6 +101,7 @@ struct mica_backend mica_backend_vmx __ro_after_init = {
 	.advance = vmx_advance,
 	.flush_s2 = vmx_flush_s2,
 	.apic_mode_changed = vmx_apic_mode_changed,
+	.apic_vectors_changed = vmx_apic_vectors_changed,
 	.tsc_offset_changed = vmx_tsc_offset_changed,
 	.cpuid_changed = vmx_cpuid_changed,
 	.set_deadline = vmx_set_deadline,

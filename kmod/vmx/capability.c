@@ -64,7 +64,7 @@ static const struct ctl {
 	{ CPU2, ONE, SECONDARY_EXEC_WBINVD_EXITING, "WBINVD exiting" },
 	{ CPU2, ONE, SECONDARY_EXEC_UNRESTRICTED_GUEST, "unrestricted guest" },
 	{ CPU2, OPTIONAL, SECONDARY_EXEC_APIC_REGISTER_VIRT, "APIC-register virtualization" },
-	{ CPU2, ZERO, SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY, "virtual-interrupt delivery" },
+	{ CPU2, OPTIONAL, SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY, "virtual-interrupt delivery" },
 	{ CPU2, OPTIONAL, SECONDARY_EXEC_PAUSE_LOOP_EXITING, "PAUSE-loop exiting" },
 	{ CPU2, ZERO, SECONDARY_EXEC_RDRAND_EXITING, "RDRAND exiting" },
 	{ CPU2, OPTIONAL, SECONDARY_EXEC_ENABLE_INVPCID, "enable INVPCID" },
@@ -204,6 +204,7 @@ static void find_others(u64 basic)
 	vmx_caps.apic_page = vmx_caps.cpu2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
 	vmx_caps.apic_regs = vmx_caps.cpu2 & SECONDARY_EXEC_APIC_REGISTER_VIRT;
 	vmx_caps.x2apic = vmx_caps.cpu2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
+	vmx_setup_delivery();
 	vmx_caps.cpu2 &= ~VMX_APIC_CONTROLS;
 	vmx_caps.tsc_aux = boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID);
 	vmx_caps.spec_ctrl = boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL);

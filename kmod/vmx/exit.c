@@ -163,7 +163,7 @@ static const struct exit_row {
 	[41] = { "entry_machine_check" },
 	[43] = { "tpr_below_threshold", exit_tpr },
 	[44] = { "apic_access", vmx_exit_apic_access, DELIVERY },
-	[45] = { "virtualized_eoi" },
+	[45] = { "virtualized_eoi", vmx_exit_eoi },
 	[46] = { "gdtr_idtr_access" },
 	[47] = { "ldtr_tr_access" },
 	[48] = { "ept_violation", vmx_exit_ept_violation, DELIVERY },

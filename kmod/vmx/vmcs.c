@@ -164,64 +164,17 @@ void vmx_cpuid_changed(struct mica_vcpu *vcpu)
 	vmx_set_cr4(vcpu, vmx_get_cr4(vcpu));
 }
 
-/* ------------------------------------------------------------ the APIC's mode */
-
-static u32 apic_controls(const struct mica_vcpu *vcpu)
-{
-	const struct vmx_vm *vm = vcpu->vm->backend;
-	u32 regs = vmx_caps.apic_regs ? SECONDARY_EXEC_APIC_REGISTER_VIRT : 0;
-
-	if (vmx_caps.x2apic && mica_apic_is_x2(&vcpu->apic))
-		return SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | regs;
-	if (!vm->apic_page)
-		return 0;
-	if (!mica_apic_enabled(&vcpu->apic) || mica_apic_is_x2(&vcpu->apic))
-		regs = 0;
-	return SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | regs;
-}
-
-/*
- * "Virtualizing MSR-Based APIC Accesses": an MSR that is open here and that the CPU does not
- * virtualize would be the host's own APIC.  Reads come from the page, of TPR always and of all
- * others with "APIC-register virtualization"; of writes, without "virtual-interrupt delivery",
- * only that of TPR goes there.
- */
-static void intercept_x2apic(struct mica_vcpu *vcpu, u32 controls)
-{
-	bool tpr = controls & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
-	bool regs = tpr && (controls & SECONDARY_EXEC_APIC_REGISTER_VIRT);
-	struct vmx_vcpu *vmx = to_vmx(vcpu);
-	u32 offset;
-
-	for (offset = 0; offset < MICA_APIC_REGS * 16; offset += 16)
-		vmx_intercept_msr(vmx, APIC_BASE_MSR + (offset >> 4),
-				  !(regs && mica_apic_in_page(offset)), true);
-	vmx_intercept_msr(vmx, APIC_BASE_MSR + (APIC_TASKPRI >> 4), !tpr, !tpr);
-}
-
-/*
- * In xAPIC mode the CPU reads the APIC's page by itself, where it can, and in x2APIC mode the
- * MSRs.  Outside xAPIC mode an access to the page exits and is answered as one to a hole; but
- * "virtualize x2APIC mode" excludes "virtualize APIC accesses", so there what memory.c has
- * mapped must go.  If the APIC is off TPR still shows through: "use TPR shadow" ties it to
- * the page.
- */
-void vmx_apic_mode_changed(struct mica_vcpu *vcpu)
-{
-	u32 controls = apic_controls(vcpu);
-	struct vmx_vcpu *vmx = to_vmx(vcpu);
-	u32 new = controls & ~vmx->cpu2;
-
-	if (new & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE)
-		vmx->pending |= VMX_PENDING_APIC_PAGE;
-	/* "Guidelines for Use of the INVEPT Instruction": translations without the control. */
-	if (new & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
-		vmx->pending |= VMX_PENDING_FLUSH_EPT;
-	intercept_x2apic(vcpu, controls);
-	vmx_set_cpu2_controls(vmx, (vmx->cpu2 & ~VMX_APIC_CONTROLS) | controls);
-}
-
 /* ------------------------------------------------------------ the first load */
+
+/* Whatever eoi_exits[] starts with, which is zeroes. */
+static void init_delivery(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 4; i++)
+		vmx_write(EOI_EXIT_BITMAP0 + 2 * i, 0);
+	vmx_write(GUEST_INTR_STATUS, 0);
+}
 
 static void init_controls(struct mica_vcpu *vcpu)
 {
@@ -248,6 +201,8 @@ static void init_controls(struct mica_vcpu *vcpu)
 		vmx_write(PLE_GAP, PAUSE_GAP);
 		vmx_write(PLE_WINDOW, PAUSE_WINDOW);
 	}
+	if (vmx_caps.delivery)
+		init_delivery();
 	if (vmx_caps.timer) {
 		vmx->timer_value = vmx_caps.timer_longest;
 		vmx_write(VMX_PREEMPTION_TIMER_VALUE, vmx_caps.timer_longest);

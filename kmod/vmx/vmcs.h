@@ -23,7 +23,8 @@ extern struct mica_backend mica_backend_vmx;
 /* Secondary controls that follow the mode of each vCPU's APIC. */
 #define VMX_APIC_CONTROLS	((u32)(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | \
 				       SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
-				       SECONDARY_EXEC_APIC_REGISTER_VIRT))
+				       SECONDARY_EXEC_APIC_REGISTER_VIRT | \
+				       SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY))
 
 /* ------------------------------------------------------------ the machine */
 
@@ -41,6 +42,7 @@ struct vmx_caps {
 	bool apic_page;			/* "virtualize APIC accesses" */
 	bool apic_regs;			/* "APIC-register virtualization" */
 	bool x2apic;			/* "virtualize x2APIC mode" */
+	bool delivery;			/* "virtual-interrupt delivery", and all of the above */
 	bool tsc_aux;			/* the CPU has IA32_TSC_AUX */
 	bool spec_ctrl;			/* the CPU has IA32_SPEC_CTRL */
 	bool l1d_flush;			/* before a series of entries */
@@ -90,6 +92,7 @@ struct vmx_vcpu {
 	u32 cpu, cpu2;			/* processor-based controls */
 	u32 tpr_threshold;
 	u32 timer_value;		/* preemption timer */
+	u64 eoi_exits[4];		/* EOI-exit bitmap */
 	u64 cr4_mask;
 	u64 host_cr3, host_cr4;
 	u64 host_fs_base;
@@ -161,7 +164,13 @@ void vmx_set_cpu2_controls(struct vmx_vcpu *vmx, u32 controls);
 /* Which accesses of MSR `index` exit. */
 void vmx_intercept_msr(struct vmx_vcpu *vmx, u32 index, bool read, bool write);
 void vmx_cpuid_changed(struct mica_vcpu *vcpu);
+
+/* ------------------------------------------------------------ apicv.c */
+
+void vmx_setup_delivery(void);		/* [P] fills vmx_caps.delivery */
 void vmx_apic_mode_changed(struct mica_vcpu *vcpu);
+void vmx_apic_vectors_changed(struct mica_vcpu *vcpu, u8 waiting, u8 in_service);
+enum mica_next vmx_exit_eoi(struct mica_vcpu *vcpu);
 
 /* ------------------------------------------------------------ ept.c */
 

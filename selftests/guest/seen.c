@@ -15,6 +15,7 @@
 
 /* The sums over all guests so far; the first row that is no exit ends them. */
 static struct mica_stats sums;
+static bool delivers;	/* the CPU interrupts: MICA_CAP_DELIVERY */
 
 void guest_note_exits(const struct guest *g)
 {
@@ -28,6 +29,7 @@ void guest_note_exits(const struct guest *g)
 		sums.stats[i].value += stats.stats[i].value;
 	}
 	sums.count = i;
+	delivers = g->info.caps & MICA_CAP_DELIVERY;
 }
 
 static const char *const expected[] = {
@@ -37,9 +39,19 @@ static const char *const expected[] = {
 	"mov_dr", "io_instruction", "rdmsr", "wrmsr", "entry_guest_state", "mwait", "monitor",
 	"tpr_below_threshold", "apic_access", "ept_violation", "invept", "preemption_timer",
 	"invvpid", "wbinvd", "xsetbv", "apic_write",
+	"virtualized_eoi",
 	"debug_exception", "cr_write", "dr_read", "dr_write", "nested_page_fault", "shutdown",
 	"vmrun", "vmmcall", "vmload", "vmsave", "stgi", "clgi", "skinit", "invlpga", "iret",
 };
+
+/* A CPU that delivers interrupts by itself waits for no window, and one that does not has no EOI
+ * that it could tell of. */
+static bool cannot_be(const char *name)
+{
+	if (delivers)
+		return !strcmp(name, "interrupt_window") || !strcmp(name, "tpr_below_threshold");
+	return !strcmp(name, "virtualized_eoi");
+}
 
 static void print_unseen(void)
 {
@@ -66,7 +78,7 @@ static void exits_seen(void)
 		return;
 	for (i = 0; i < sums.count; i++)
 		for (j = 0; j < COUNT(expected); j++)
-			if (!strcmp(sums.stats[i].name, expected[j]))
+			if (!strcmp(sums.stats[i].name, expected[j]) && !cannot_be(expected[j]))
 				check(sums.stats[i].value, "no test has caused the exit %s",
 				      expected[j]);
 }

@@ -15,6 +15,7 @@ extern TESTS(dirty_run_tests);
 extern TESTS(event_tests);
 extern TESTS(apic_tests);
 extern TESTS(apic_x2_tests);
+extern TESTS(delivery_tests);
 extern TESTS(eventfd_tests);
 extern TESTS(eventfd_irq_tests);
 extern TESTS(spin_tests);
@@ -36,6 +37,7 @@ static const struct test *const tables[] = {
 	event_tests,
 	apic_tests,
 	apic_x2_tests,
+	delivery_tests,
 	eventfd_tests,
 	eventfd_irq_tests,
 	spin_tests,

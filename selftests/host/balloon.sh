@@ -124,6 +124,20 @@ ends()
 	! pidof mica
 }
 
+# Registers and configuration space of drivers before virtio 1.0.
+legacy()
+{
+	guest --name guest --balloon target=200M -- "sh /drivers.sh '' force_legacy=1
+		echo up; read key" >$work/out &
+	exec 3>$work/keys
+	soon is_up && soon is_at 200
+	status=$?
+	mica balloon guest
+	echo go >&3
+	wait
+	return $status
+}
+
 set -o pipefail
 make_drivers virtio_pci virtio_balloon
 case_is "balloon: host $host, the guest starts" starts
@@ -134,4 +148,5 @@ case_is "balloon: host $host, statistics" tells
 case_is "balloon: host $host, free pages are reported" reports
 case_is "balloon: what cannot be is refused" refuses
 case_is "balloon: host $host, it ends" ends
+case_is "balloon: host $host, a legacy driver" legacy
 cases_end

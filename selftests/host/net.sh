@@ -17,6 +17,7 @@ set_up()
 	tunctl -t tap0 >/dev/null && ifconfig tap0 $here netmask 255.255.255.0 up
 }
 
+# answers [OPTION]: of the card.
 answers()
 {
 	head -c 3000000 /dev/urandom >$work/down
@@ -24,7 +25,7 @@ answers()
 	printf '#!/bin/sh\ncat >%s/got\n' $work >$work/take
 	chmod +x $work/take
 	nc -l -p 7002 -e $work/take &
-	guest --net tap=tap0,mac=02:00:00:00:00:99 -- "sh /drivers.sh
+	guest --net tap=tap0,mac=02:00:00:00:00:99$1 -- "sh /drivers.sh
 		ifconfig eth0 $there netmask 255.255.255.0 up
 		cat /sys/class/net/eth0/address
 		echo packed \$(cut -c35 /sys/class/net/eth0/device/features)
@@ -47,7 +48,8 @@ answers()
 by_the_kernel()
 {
 	modprobe vhost_net
-	answers && grep -q '^packed 0$' $work/out && ! grep -q 'does not take' $work/out
+	answers ,vhost=on && grep -q '^packed 0$' $work/out &&
+		! grep -q 'moves the frames itself' $work/out
 }
 
 by_the_thread()
@@ -55,8 +57,32 @@ by_the_thread()
 	answers && grep -q '^packed 1$' $work/out
 }
 
+# Several queues, at a bridge: the tap is made, and is gone afterwards.
+several_queues()
+{
+	modprobe bridge
+	brctl addbr br0 && ifconfig br0 10.9.7.1 netmask 255.255.255.0 up || return 1
+	httpd -p 7003 -h $work
+	guest --cpus 2 --net bridge=br0,queues=2,mtu=1400 -- "sh /drivers.sh
+		ifconfig eth0 10.9.7.2 netmask 255.255.255.0 up
+		echo QUEUES /sys/class/net/eth0/queues/* MTU \$(cat /sys/class/net/eth0/mtu)
+		grep -c virtio0-output /proc/interrupts
+		wget -q -O - http://10.9.7.1:7003/down | sha256sum >/tmp/1 &
+		wget -q -O - http://10.9.7.1:7003/down | sha256sum
+		wait
+		cat /tmp/1" >$work/out || return 1
+	cat $work/out
+	grep -q '^QUEUES .*/rx-1 .*/tx-1 MTU 1400$' $work/out || return 1
+	grep -q '^2$' $work/out || return 1
+	[ "$(grep -c "^$(sha256sum <$work/down | cut -c1-64)  -" $work/out)" -eq 2 ] || return 1
+	[ ! -e /sys/class/net/mica0 ]
+}
+
 refuses()
 {
+	mica run --kernel /guests/12/vmlinuz --net bridge=nobr && return 1
+	mica run --kernel /guests/12/vmlinuz --net tap=tap0,queues=2,vhost=on && return 1
+	mica run --kernel /guests/12/vmlinuz --net tap=tap0,queues=2 && return 1
 	mica run --kernel /guests/12/vmlinuz --net tap=averyveryverylongname && return 1
 	mica run --kernel /guests/12/vmlinuz --net mac=02:00:00:00:00:99 && return 1
 	mica run --kernel /guests/12/vmlinuz --net tap=tap0,mac=01:00:00:00:00:99
@@ -68,5 +94,6 @@ set_up
 make_drivers virtio_pci virtio_net
 case_is "net: host $host, packets and streams" by_the_thread
 case_is "net: host $host, the same by vhost-net" by_the_kernel
+case_is "net: host $host, several queues at a bridge" several_queues
 case_is "net: wrong options are refused" refuses
 cases_end

@@ -36,7 +36,7 @@ flood()
 # All that is not a matter of course.  The file system's own words say "errors=remount-ro".
 trouble()
 {
-	bad='WARNING|BUG|oops|call trace|lockup|stall|hung|blocked for|unstable|inconsistent'
+	bad='WARNING:|BUG:|oops:|call trace|lockup|stall|hung|blocked for|unstable|inconsistent'
 	bad="$bad|error|corrupt|firmware bug|nobody cared|timed out|spurious"
 	known='errors=remount-ro|RAS: Correctable Errors|RETBleed: WARNING'
 	# These speak of the emulated CPU.

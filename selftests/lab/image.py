@@ -26,7 +26,7 @@ REPOSITORY = os.path.dirname(os.path.dirname(HERE))
 MODULES = ("kvm", "kvm-intel", "kvm-amd", "irqbypass", "msr", "cpuid", "tun", "bridge", "veth",
            "virtio_pci", "virtio_net", "virtio_blk", "virtio_rng", "loop", "nbd", "fuse", "ext4",
            "virtio_balloon", "virtio_console", "vhost_net", "null_blk", "overlay", "ata_piix",
-           "sd_mod")
+           "sd_mod", "vmw_vsock_virtio_transport", "virtiofs")
 
 DIRECTORIES = ("usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "usr/local/bin", "usr/local/sbin",
                "dev", "proc", "sys", "tmp", "run", "root", "etc", "var/tmp", "mnt", "guests", "lab")

@@ -16,7 +16,8 @@ FUNCTION_LINES = 100
 # Who may know CPU vendors: the backends, their unit tests, and the tests of page-table entries, whose
 # formats are the vendors'. Scripts and build files, which choose a lab by its CPU, are not looked at.
 VENDOR_FOLDERS = ("kmod/vmx/", "kmod/svm/", "selftests/unit/vmx/", "selftests/unit/svm/", "selftests/unit/s2/")
-VENDOR_WORD = re.compile(r"\b(?:\w*_)?(?:vmx|svm|vmcs|vmcb|ept|npt)(?:_\w*)?\b", re.I)
+# Members of Linux's struct sockaddr_vm, an address of AF_VSOCK, are other words.
+VENDOR_WORD = re.compile(r"\b(?!svm_(?:family|port|cid)\b)(?:\w*_)?(?:vmx|svm|vmcs|vmcb|ept|npt)(?:_\w*)?\b", re.I)
 # In the core: the lines that name the backends so that one can be chosen, and names of the kernel's own.
 REGISTRATION = re.compile(r"mica_backend_(vmx|svm)\b|backend.*\"vmx\" or \"svm\"|"
                           r"MSR_IA32_VMX|FEAT_CTL|X86_FEATURE_")

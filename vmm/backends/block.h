@@ -56,6 +56,8 @@ struct block_ops {
 	void (*submitted)(struct block *block);
 	void (*reap)(struct block *block);
 	void (*drain)(struct block *block);
+	/* NULL: its size is what it was opened with. */
+	gboolean (*resize)(struct block *block, uint64_t size, bool shrink, GError **error);
 	void (*close)(struct block *block);
 };
 
@@ -89,6 +91,13 @@ static inline void block_drain(struct block *block)
 	block->ops->drain(block);
 }
 
+/*
+ * Changes block->size, and what the disk is kept in, to `size` bytes; 0: what it is kept in has
+ * changed its size, and the disk follows.  A `size` that cuts something off needs `shrink`.
+ * Nothing may be under way.
+ */
+gboolean block_resize(struct block *block, uint64_t size, bool shrink, GError **error);
+
 /* Nothing may be under way.  NULL is fine. */
 static inline void block_close(struct block *block)
 {
@@ -105,6 +114,12 @@ enum block_cache {
 /* file.c: a file or block device whose bytes are the disk's ("raw").  Locked against other
  * users while it is open, shared if it is read-only. */
 struct block *block_file_open(const char *path, bool read_only, enum block_cache cache,
+			      GError **error);
+/* The two halves of that, for a process that may open files and one that was given the
+ * descriptor.  -1 on error. */
+int block_file_fd(const char *path, bool read_only, GError **error);
+/* Takes `fd` over, also on error; `path` is for messages. */
+struct block *block_file_take(int fd, const char *path, bool read_only, enum block_cache cache,
 			      GError **error);
 
 #define BLOCK_NBD_UNIX	"nbd:unix:"	/* and the path of a socket */

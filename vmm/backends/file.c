@@ -17,6 +17,8 @@
 
 #define SECTOR		512u
 #define ZEROES		65536u		/* bytes written at once where holes cannot be made */
+#define LOCK_WAIT_MS	3000
+#define LOCK_TRY_MS	10
 
 static struct file *file_of(struct block *block)
 {
@@ -220,24 +222,33 @@ static const struct block_ops plain_ops = {
 	.submitted = plain_nothing,
 	.reap = plain_nothing,
 	.drain = plain_nothing,
+	.resize = file_resize,
 	.close = plain_close,
 };
 
 /* ---------------------------------------------------------------- opening */
 
+/* The bytes that it has, which may be no multiple of a sector. */
+static gboolean get_size(int fd, struct stat *stat, uint64_t *size, GError **error)
+{
+	if (fstat(fd, stat) < 0)
+		return error_set_errno(error, errno, "cannot get its size");
+	if (S_ISREG(stat->st_mode))
+		*size = stat->st_size;
+	else if (!S_ISBLK(stat->st_mode))
+		return error_set(error, "is neither a file nor a block device");
+	else if (ioctl(fd, BLKGETSIZE64, size) < 0)
+		return error_set_errno(error, errno, "cannot get its size");
+	return TRUE;
+}
+
 static gboolean check_kind(const char *path, int fd, uint64_t *size, GError **error)
 {
 	struct stat stat;
 
-	if (fstat(fd, &stat) < 0)
-		return error_set_errno(error, errno, "disk %s", path);
-	if (S_ISBLK(stat.st_mode)) {
-		if (ioctl(fd, BLKGETSIZE64, size) < 0)
-			return error_set_errno(error, errno, "disk %s: cannot get its size", path);
-	} else if (S_ISREG(stat.st_mode)) {
-		*size = stat.st_size;
-	} else {
-		return error_set(error, "disk %s: is neither a file nor a block device", path);
+	if (!get_size(fd, &stat, size, error)) {
+		g_prefix_error(error, "disk %s: ", path);
+		return FALSE;
 	}
 	*size -= *size % SECTOR;
 	if (!*size)
@@ -246,11 +257,37 @@ static gboolean check_kind(const char *path, int fd, uint64_t *size, GError **er
 	return TRUE;
 }
 
+/* What a VMM had under way when it was killed goes on in the kernel, and keeps its lock although the
+ * process is gone.  The next one waits for that a little: it must not be refused, nor may it
+ * read before the last of these writes has arrived. */
+static int lock_soon(int fd, const struct flock *lock)
+{
+	int status = fcntl(fd, F_OFD_SETLK, lock);
+
+	for (int waited = 0; status < 0 && (errno == EAGAIN || errno == EACCES) &&
+	     waited < LOCK_WAIT_MS; waited += LOCK_TRY_MS) {
+		g_usleep(LOCK_TRY_MS * 1000);
+		status = fcntl(fd, F_OFD_SETLK, lock);
+	}
+	return status;
+}
+
+/* A descriptor that came from elsewhere may have been opened in any way. */
+static gboolean check_access(const char *path, int fd, bool read_only, GError **error)
+{
+	int mode = fcntl(fd, F_GETFL) & O_ACCMODE;
+
+	if (mode == O_RDWR || (read_only && mode == O_RDONLY))
+		return TRUE;
+	return error_set(error, "disk %s: its descriptor is not open for reading%s", path,
+			 read_only ? "" : " and writing");
+}
+
 static gboolean lock(const char *path, int fd, bool read_only, GError **error)
 {
 	struct flock lock = { .l_type = read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
 
-	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+	if (lock_soon(fd, &lock) == 0)
 		return TRUE;
 	if (errno == EAGAIN || errno == EACCES)
 		return error_set(error, "disk %s: is in use by another guest or program%s", path,
@@ -297,6 +334,7 @@ static gboolean set_up(struct file *file, const char *path, enum block_cache cac
 	struct block *block = &file->block;
 
 	if (!check_kind(path, file->fd, &block->size, error) ||
+	    !check_access(path, file->fd, block->read_only, error) ||
 	    !lock(path, file->fd, block->read_only, error) ||
 	    !set_direct(file, path, cache, error))
 		return FALSE;
@@ -306,19 +344,26 @@ static gboolean set_up(struct file *file, const char *path, enum block_cache cac
 	return TRUE;
 }
 
-/* O_NONBLOCK is for opening only: a FIFO would wait for its other end. */
-struct block *block_file_open(const char *path, bool read_only, enum block_cache cache,
-			      GError **error)
+/* O_NONBLOCK is for opening only: a FIFO would wait for its other end.  The lock goes with the
+ * descriptor: whoever takes it has it at once. */
+int block_file_fd(const char *path, bool read_only, GError **error)
 {
-	int flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK;
-	int fd = open(path, flags);
-	struct file *file;
+	int fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0) {
 		error_set_errno(error, errno, "disk %s", path);
-		return NULL;
+	} else if (!lock(path, fd, read_only, error)) {
+		close(fd);
+		return -1;
 	}
-	file = g_new0(struct file, 1);
+	return fd;
+}
+
+struct block *block_file_take(int fd, const char *path, bool read_only, enum block_cache cache,
+			      GError **error)
+{
+	struct file *file = g_new0(struct file, 1);
+
 	file->fd = fd;
 	file->block.ops = &plain_ops;
 	file->block.read_only = read_only;
@@ -328,4 +373,63 @@ struct block *block_file_open(const char *path, bool read_only, enum block_cache
 		return NULL;
 	}
 	return &file->block;
+}
+
+struct block *block_file_open(const char *path, bool read_only, enum block_cache cache,
+			      GError **error)
+{
+	int fd = block_file_fd(path, read_only, error);
+
+	return fd < 0 ? NULL : block_file_take(fd, path, read_only, cache, error);
+}
+
+/* ---------------------------------------------------------------- another size */
+
+gboolean block_resize(struct block *block, uint64_t size, bool shrink, GError **error)
+{
+	if (block->ops->resize)
+		return block->ops->resize(block, size, shrink, error);
+	return error_set(error, "an NBD server's disk keeps the size that it had when the guest was "
+			 "started");
+}
+
+static gboolean check_resize(const struct block *block, const struct stat *stat, uint64_t now,
+			     uint64_t size, bool shrink, GError **error)
+{
+	if (size % SECTOR)
+		return error_set(error, "%" G_GUINT64_FORMAT " bytes are not a multiple of %u", size,
+				 SECTOR);
+	if (size > INT64_MAX)
+		return error_set(error, "%" G_GUINT64_FORMAT " bytes are too many", size);
+	if (size < block->size && !shrink)
+		return error_set(error, "that would cut off the disk's last %" G_GUINT64_FORMAT
+				 " bytes: with `shrink` it is done", block->size - size);
+	if (S_ISBLK(stat->st_mode) && size > now)
+		return error_set(error, "the host's block device has %" G_GUINT64_FORMAT " bytes only: "
+				 "give it another size first", now);
+	if (!S_ISBLK(stat->st_mode) && size != now && block->read_only)
+		return error_set(error, "the disk is read-only, and so is its file");
+	return TRUE;
+}
+
+gboolean file_resize(struct block *block, uint64_t size, bool shrink, GError **error)
+{
+	struct file *file = file_of(block);
+	struct stat stat;
+	uint64_t now;
+
+	if (!get_size(file->fd, &stat, &now, error))
+		return FALSE;
+	if (!size) {
+		if (now < SECTOR)
+			return error_set(error, "its file is smaller than a sector now");
+		block->size = now - now % SECTOR;
+		return TRUE;
+	}
+	if (!check_resize(block, &stat, now, size, shrink, error))
+		return FALSE;
+	if (S_ISREG(stat.st_mode) && size != now && ftruncate(file->fd, size) < 0)
+		return error_set_errno(error, errno, "cannot change its file's size");
+	block->size = size;
+	return TRUE;
 }

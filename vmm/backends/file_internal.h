@@ -36,6 +36,9 @@ int file_after_fallocate(struct file *file, struct block_request *request, int e
 /* Whether the request must fail at once, because an earlier flush did. */
 bool file_refuses(const struct file *file, const struct block_request *request);
 
+/* For struct block_ops. */
+gboolean file_resize(struct block *block, uint64_t size, bool shrink, GError **error);
+
 /* file_uring.c: makes I/O asynchronous, if the host can. */
 void file_uring_start(struct file *file);
 

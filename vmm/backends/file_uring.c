@@ -172,6 +172,7 @@ static const struct block_ops uring_ops = {
 	.submitted = uring_submitted,
 	.reap = uring_reap,
 	.drain = uring_drain,
+	.resize = file_resize,
 	.close = uring_close,
 };
 

@@ -24,8 +24,12 @@
 #define SECTOR		512u
 #define TRANSFER_MAX	(1u << 20)	/* bytes of one read or write; servers take 32 MiB */
 #define CLEAR_MAX	(1u << 30)	/* bytes of one trim or zero */
-#define PATIENCE_S	60		/* without any answer */
-#define DRAIN_MS	5000		/* the same while the guest or the user waits for us */
+
+/* The unit tests have less of both. */
+#ifndef NBD_PATIENCE_MS
+#define NBD_PATIENCE_MS	60000		/* without any answer; for all answers of a drain */
+#define NBD_DRAIN_MS	5000		/* without any answer while a drain waits */
+#endif
 
 struct nbd {
 	struct block block;		/* the first member; block.fd is the epoll */
@@ -273,9 +277,17 @@ static void lose(struct nbd *nbd, const char *why)
 
 static void set_timer(struct nbd *nbd, bool on)
 {
-	const struct itimerspec time = { .it_value.tv_sec = on ? PATIENCE_S : 0 };
+	const struct itimerspec time = {
+		.it_value.tv_sec = on ? NBD_PATIENCE_MS / 1000 : 0,
+		.it_value.tv_nsec = on ? NBD_PATIENCE_MS % 1000 * 1000000 : 0,
+	};
 
 	timerfd_settime(nbd->timer, 0, &time, NULL);
+}
+
+static bool is_gone(const struct nbd *nbd)
+{
+	return nbd_aio_is_dead(nbd->handle) || nbd_aio_is_closed(nbd->handle);
 }
 
 /* Looks for what the connection can do next; false: it is closed. */
@@ -284,7 +296,7 @@ static bool watch(struct nbd *nbd)
 	unsigned int direction = nbd_aio_get_direction(nbd->handle);
 	struct epoll_event event = { .data.fd = 0 };
 
-	if (nbd_aio_is_dead(nbd->handle) || nbd_aio_is_closed(nbd->handle))
+	if (is_gone(nbd))
 		return false;
 	if (direction & LIBNBD_AIO_DIRECTION_READ)
 		event.events |= EPOLLIN;
@@ -317,13 +329,19 @@ static void settle(struct nbd *nbd)
 		set_timer(nbd, false);
 }
 
+/* What it may do next can be something else than when the epoll was told. */
 static void talk(struct nbd *nbd, uint32_t events)
 {
-	if (events & EPOLLOUT)
-		nbd_aio_notify_write(nbd->handle);
-	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) &&
+	int status = 0;
+
+	if ((events & EPOLLOUT) &&
+	    (nbd_aio_get_direction(nbd->handle) & LIBNBD_AIO_DIRECTION_WRITE))
+		status = nbd_aio_notify_write(nbd->handle);
+	if (status == 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) &&
 	    (nbd_aio_get_direction(nbd->handle) & LIBNBD_AIO_DIRECTION_READ))
-		nbd_aio_notify_read(nbd->handle);
+		status = nbd_aio_notify_read(nbd->handle);
+	if (status < 0 && is_gone(nbd))
+		lose(nbd, nbd_get_error());
 }
 
 /* Returns how many events there were. */
@@ -373,13 +391,15 @@ static void nbd_reap(struct block *block)
 	pump(nbd_of(block), 0);
 }
 
+/* A server that answers, but now and then only, may not hold everybody up either. */
 static void nbd_drain(struct block *block)
 {
+	gint64 end = g_get_monotonic_time() + NBD_PATIENCE_MS * G_TIME_SPAN_MILLISECOND;
 	struct nbd *nbd = nbd_of(block);
 
 	settle(nbd);
 	while (!g_queue_is_empty(&nbd->under_way))
-		if (pump(nbd, DRAIN_MS) <= 0 && nbd->handle) {
+		if ((pump(nbd, NBD_DRAIN_MS) <= 0 || g_get_monotonic_time() > end) && nbd->handle) {
 			lose(nbd, "it does not answer");
 			settle(nbd);
 		}
@@ -408,17 +428,35 @@ static const struct block_ops nbd_ops = {
 
 /* ---------------------------------------------------------------- opening */
 
+/* Waits for the end of the handshake. */
+static gboolean shake_hands(struct nbd *nbd, GError **error)
+{
+	gint64 end = g_get_monotonic_time() + NBD_PATIENCE_MS * G_TIME_SPAN_MILLISECOND;
+	gint64 left;
+
+	while (nbd_aio_is_connecting(nbd->handle)) {
+		left = (end - g_get_monotonic_time()) / G_TIME_SPAN_MILLISECOND;
+		if (left <= 0)
+			return error_set(error, "disk %s: the server does not answer", nbd->name);
+		if (nbd_poll(nbd->handle, left) < 0)
+			return error_set(error, "disk %s: %s", nbd->name, nbd_get_error());
+	}
+	if (!nbd_aio_is_ready(nbd->handle))
+		return error_set(error, "disk %s: the server closed the connection", nbd->name);
+	return TRUE;
+}
+
 static gboolean connect_to(struct nbd *nbd, GError **error)
 {
 	int status;
 
 	if (g_str_has_prefix(nbd->name, BLOCK_NBD_UNIX))
-		status = nbd_connect_unix(nbd->handle, nbd->name + strlen(BLOCK_NBD_UNIX));
+		status = nbd_aio_connect_unix(nbd->handle, nbd->name + strlen(BLOCK_NBD_UNIX));
 	else
-		status = nbd_connect_uri(nbd->handle, nbd->name);
+		status = nbd_aio_connect_uri(nbd->handle, nbd->name);
 	if (status < 0)
 		return error_set(error, "disk %s: %s", nbd->name, nbd_get_error());
-	return TRUE;
+	return shake_hands(nbd, error);
 }
 
 static gboolean take_properties(struct nbd *nbd, bool read_only, GError **error)

@@ -17,6 +17,8 @@
 
 #define NET_FRAME_MAX	65550u		/* a segment to be cut up, with its Ethernet header */
 #define NET_HEADER_MAX	12u
+#define NET_QUEUES_MAX	8u		/* in each direction */
+#define NET_NAME_SIZE	16u		/* IFNAMSIZ */
 
 /* What the guest can take, or leave to the host. */
 #define NET_CHECKSUM	1u
@@ -30,6 +32,8 @@ struct net_ops {
 	int (*set_up)(struct net *net, unsigned int header, unsigned int offloads);
 	ssize_t (*send)(struct net *net, const struct iovec *iov, unsigned int count);
 	ssize_t (*receive)(struct net *net, void *buffer, size_t size);
+	/* NULL: it is always on. */
+	int (*enable)(struct net *net, bool on);
 	void (*close)(struct net *net);
 };
 
@@ -41,8 +45,8 @@ struct net {
 	bool tap;			/* fd is a tap's, and another may move the frames */
 };
 
-/* The header has `header` bytes, 10 or 12; frames to the guest may need `offloads` of it.
- * 0 or -errno. */
+/* The header has `header` bytes, 10 or 12; frames to the guest may need `offloads` of it.  Of a
+ * card with several queues: for all of them, by the first.  0 or -errno. */
 static inline int net_set_up(struct net *net, unsigned int header, unsigned int offloads)
 {
 	return net->ops->set_up(net, header, offloads);
@@ -61,6 +65,14 @@ static inline ssize_t net_receive(struct net *net, void *buffer, size_t size)
 	return net->ops->receive(net, buffer, size);
 }
 
+/* One of a card's several queues: whether the host may use it for frames to the guest.  While it
+ * may not there is nothing to receive, and its descriptor is not worth looking at.  All are on at
+ * first; the first one stays on.  Any thread; 0 or -errno. */
+static inline int net_enable(struct net *net, bool on)
+{
+	return net->ops->enable ? net->ops->enable(net, on) : 0;
+}
+
 /* NULL is fine. */
 static inline void net_close(struct net *net)
 {
@@ -68,11 +80,38 @@ static inline void net_close(struct net *net)
 		net->ops->close(net);
 }
 
+/*
+ * The host's end as descriptors, for a process that may open it and one that is given it.
+ * net_tap_connect() and net_passt_connect() fill one in.
+ */
+struct net_end {
+	int fds[NET_QUEUES_MAX];	/* one for each queue to the guest and its twin from it */
+	unsigned int count;		/* of them */
+	bool tap;			/* else a stream socket, of which there is one */
+	uint16_t mtu;			/* as in struct net */
+	char name[NET_NAME_SIZE];	/* of a tap interface */
+};
+void net_end_close(struct net_end *end);
+/* Fills `nets` with end->count of them.  Takes the descriptors over, also on error: they may be of
+ * another kind than `end` says. */
+gboolean net_end_take(struct net_end *end, struct net **nets, GError **error);
+
+/* NULL and 0 stand for what is not said. */
+struct net_tap_config {
+	const char *name;		/* of the interface; NULL: it is made for `bridge` */
+	const char *bridge;		/* that it becomes a port of */
+	unsigned int queues;		/* 1..NET_QUEUES_MAX */
+	uint16_t mtu;			/* that it is to have */
+};
+
 /* tap.c: an Ethernet interface of the host, made if it does not exist and may be. */
-struct net *net_tap_open(const char *name, GError **error);
+gboolean net_tap_connect(const struct net_tap_config *config, struct net_end *end, GError **error);
+struct net *net_tap_new(int fd, uint16_t mtu);
+gboolean net_tap_check(int fd, GError **error);
 
 /* stream.c: a program at the other end of a UNIX stream socket, which is taken over. */
-struct net *net_stream_new(int fd);
+struct net *net_stream_new(int fd, uint16_t mtu);
+gboolean net_stream_check(int fd, GError **error);
 
 /* A port of the host whose connections or datagrams go to one of the guest. */
 struct net_forward {
@@ -83,7 +122,7 @@ struct net_forward {
 
 /* passt.c: what an ordinary user of the host may do in the network, by the program passt,
  * which ends with the card.  Waits until it is ready. */
-struct net *net_passt_open(const struct net_forward *forwards, unsigned int count,
-			   GError **error);
+gboolean net_passt_connect(const struct net_forward *forwards, unsigned int count, uint16_t mtu,
+			   struct net_end *end, GError **error);
 
 #endif

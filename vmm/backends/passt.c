@@ -35,7 +35,8 @@ static void add_forwards(GPtrArray *arguments, const struct net_forward *forward
 	}
 }
 
-static char **make_arguments(int fd, const struct net_forward *forwards, unsigned int count)
+static char **make_arguments(int fd, const struct net_forward *forwards, unsigned int count,
+			     uint16_t mtu)
 {
 	GPtrArray *arguments = g_ptr_array_new();
 
@@ -43,6 +44,10 @@ static char **make_arguments(int fd, const struct net_forward *forwards, unsigne
 	g_ptr_array_add(arguments, g_strdup("--quiet"));
 	g_ptr_array_add(arguments, g_strdup("--fd"));
 	g_ptr_array_add(arguments, g_strdup_printf("%d", fd));
+	if (mtu) {
+		g_ptr_array_add(arguments, g_strdup("--mtu"));
+		g_ptr_array_add(arguments, g_strdup_printf("%u", mtu));
+	}
 	add_forwards(arguments, forwards, count);
 	g_ptr_array_add(arguments, NULL);
 	return (char **)g_ptr_array_free(arguments, FALSE);
@@ -71,10 +76,10 @@ static gboolean check_port(const struct net_forward *forward, GError **error)
 }
 
 /* Returns when passt is ready. */
-static gboolean start(int fd, const struct net_forward *forwards, unsigned int count,
+static gboolean start(int fd, const struct net_forward *forwards, unsigned int count, uint16_t mtu,
 		      GError **error)
 {
-	g_auto(GStrv) arguments = make_arguments(fd, forwards, count);
+	g_auto(GStrv) arguments = make_arguments(fd, forwards, count, mtu);
 	g_autofree char *words = NULL;
 	g_autoptr(GError) cause = NULL;
 	int status;
@@ -92,23 +97,22 @@ static gboolean start(int fd, const struct net_forward *forwards, unsigned int c
 			 *g_strstrip(words) ? words : "it does not say why");
 }
 
-struct net *net_passt_open(const struct net_forward *forwards, unsigned int count,
-			   GError **error)
+gboolean net_passt_connect(const struct net_forward *forwards, unsigned int count, uint16_t mtu,
+			   struct net_end *end, GError **error)
 {
 	int ends[2];
 	gboolean started;
 
 	for (unsigned int i = 0; i < count; i++)
 		if (!check_port(&forwards[i], error))
-			return NULL;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
-		error_set_errno(error, errno, "user network: cannot make a socket");
-		return NULL;
-	}
-	started = start(ends[1], forwards, count, error);
+			return FALSE;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return error_set_errno(error, errno, "user network: cannot make a socket");
+	started = start(ends[1], forwards, count, mtu, error);
 	close(ends[1]);
 	if (started)
-		return net_stream_new(ends[0]);
-	close(ends[0]);
-	return NULL;
+		*end = (struct net_end){ .fds = { ends[0] }, .count = 1, .mtu = mtu };
+	else
+		close(ends[0]);
+	return started;
 }

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../error.h"
 #include "net.h"
 
 #define LENGTH_SIZE	4u
@@ -200,11 +201,23 @@ static const struct net_ops stream_ops = {
 	.close = stream_close,
 };
 
-struct net *net_stream_new(int fd)
+struct net *net_stream_new(int fd, uint16_t mtu)
 {
 	struct stream *stream = g_new0(struct stream, 1);
 
 	stream->net.ops = &stream_ops;
 	stream->net.fd = fd;
+	stream->net.mtu = mtu;
 	return &stream->net;
+}
+
+gboolean net_stream_check(int fd, GError **error)
+{
+	int domain = 0, type = 0;
+	socklen_t length = sizeof(int);
+
+	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length);
+	getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);
+	return (domain == AF_UNIX && type == SOCK_STREAM) ||
+	       error_set(error, "its descriptor is not a UNIX stream socket");
 }

@@ -42,22 +42,30 @@ static bool set_up(struct vhost_net *vhost, const struct guest_memory *memory, u
 	uint64_t offered;
 
 	vhost->error = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return vhost->error >= 0 && ioctl(vhost->fd, VHOST_SET_OWNER) == 0 &&
-	       ioctl(vhost->fd, VHOST_GET_FEATURES, &offered) == 0 && !(features & ~offered) &&
-	       set_memory(vhost, memory);
+	if (vhost->error < 0 || ioctl(vhost->fd, VHOST_SET_OWNER) < 0 ||
+	    ioctl(vhost->fd, VHOST_GET_FEATURES, &offered) < 0)
+		return false;
+	if (features & ~offered) {
+		errno = EOPNOTSUPP;
+		return false;
+	}
+	return set_memory(vhost, memory);
 }
 
 struct vhost_net *vhost_net_open(const struct guest_memory *memory, uint64_t features)
 {
 	int fd = open(VHOST_NET_DEVICE, O_RDWR | O_CLOEXEC);
 	struct vhost_net *vhost;
+	int error;
 
 	if (fd < 0)
 		return NULL;
 	vhost = g_new0(struct vhost_net, 1);
 	vhost->fd = fd;
 	if (!set_up(vhost, memory, features)) {
+		error = errno;
 		vhost_net_close(vhost);
+		errno = error;
 		return NULL;
 	}
 	return vhost;

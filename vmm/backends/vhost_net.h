@@ -26,7 +26,7 @@ struct vhost_net_ring {
 	int call;			/* an eventfd that interrupts the guest */
 };
 
-/* NULL: the host has none, or not for this user, or not one that does all of `features`
+/* NULL, and errno: the host has none, or not for this user, or not one that does all of `features`
  * (VIRTIO_F_* and others, as 1 << N).  `memory` must outlive it. */
 struct vhost_net *vhost_net_open(const struct guest_memory *memory, uint64_t features);
 /* Stops it.  NULL is fine. */

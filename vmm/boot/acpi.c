@@ -361,12 +361,14 @@ static void add_fadt(struct area *area, uint64_t facs, uint64_t dsdt)
 #define APPEND(table, structure) \
 	g_byte_array_append(table, (const guint8 *)&(structure), sizeof(structure))
 
-static void append_processors(GByteArray *table, unsigned int cpus)
+/* vCPUs are numbered in the order that the specification wants here (vmm/cpu/topology.h). */
+static void append_processors(GByteArray *table, const struct cpu_topology *topology)
 {
-	for (unsigned int i = 0; i < cpus; i++) {
+	for (unsigned int i = 0; i < cpu_topology_cpus(topology); i++) {
 		struct madt_lapic lapic = {
 			.type = MADT_LAPIC, .length = sizeof(lapic),
-			.processor_uid = i, .apic_id = i, .flags = LAPIC_ENABLED,
+			.processor_uid = i, .apic_id = cpu_topology_apic_id(topology, i),
+			.flags = LAPIC_ENABLED,
 		};
 
 		APPEND(table, lapic);
@@ -398,7 +400,7 @@ static void append_interrupts(GByteArray *table)
 	APPEND(table, nmi);
 }
 
-static void add_madt(struct area *area, unsigned int cpus)
+static void add_madt(struct area *area, const struct cpu_topology *topology)
 {
 	struct madt madt = {
 		.header = table_header("APIC", MADT_REVISION),
@@ -409,7 +411,7 @@ static void add_madt(struct area *area, unsigned int cpus)
 	uint64_t address;
 
 	APPEND(table, madt);
-	append_processors(table, cpus);
+	append_processors(table, topology);
 	append_interrupts(table);
 	address = add_table(area, table);
 	g_array_append_val(area->tables, address);
@@ -466,12 +468,14 @@ static void write_roots(struct area *area)
 	write_root(area, xsdt, "XSDT", 8);
 }
 
-uint64_t acpi_build(struct guest_memory *memory, unsigned int cpus, const struct pci_map *pci)
+uint64_t acpi_build(struct guest_memory *memory, const struct cpu_topology *topology,
+		    const struct pci_map *pci)
 {
 	struct area area = {
 		.bytes = g_byte_array_new(),
 		.tables = g_array_new(FALSE, FALSE, sizeof(uint64_t)),
 	};
+	unsigned int cpus = cpu_topology_cpus(topology);
 	uint64_t facs, dsdt;
 
 	g_assert(cpus >= 1 && cpus <= MICA_MAX_VCPUS);
@@ -480,7 +484,7 @@ uint64_t acpi_build(struct guest_memory *memory, unsigned int cpus, const struct
 	facs = add_facs(&area);
 	dsdt = add_dsdt(&area, cpus, pci);
 	add_fadt(&area, facs, dsdt);
-	add_madt(&area, cpus);
+	add_madt(&area, topology);
 	add_mcfg(&area, pci);
 	write_roots(&area);
 	g_assert(area.bytes->len <= AREA_SIZE);

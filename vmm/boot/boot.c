@@ -112,8 +112,8 @@ static void write_tables(const struct boot_job *job)
 	static const struct pci_map nothing = { .buses = 1 };
 	const struct pci_map *pci = job->config->pci ? job->config->pci : &nothing;
 
-	acpi_build(job->memory, job->config->cpus, pci);
-	mptable_build(job->memory, job->config->cpus, pci);
+	acpi_build(job->memory, job->config->topology, pci);
+	mptable_build(job->memory, job->config->topology, pci);
 }
 
 static gboolean run_loader(const struct boot_loader *loader, struct boot_job *job, GError **error)

@@ -12,6 +12,8 @@
 #include <mica.h>
 #include <stdint.h>
 
+#include "../cpu/model.h"
+#include "../cpu/topology.h"
 #include "../memory.h"
 #include "../pci/map.h"
 
@@ -35,7 +37,7 @@ struct boot_config {
 	const char *command_line;		/* never NULL */
 	const struct boot_module *modules;	/* initrds; bzImage: concatenated in order */
 	size_t module_count;
-	unsigned int cpus;
+	const struct cpu_topology *topology;
 	const struct pci_map *pci;		/* NULL: no window above 4 GiB, no function */
 };
 
@@ -76,11 +78,19 @@ struct e820_entry {
 size_t boot_e820(const struct guest_memory *memory, struct e820_entry entries[E820_MAX]);
 
 /* Writes the ACPI tables at BOOT_ACPI_ADDRESS; returns the RSDP's address. */
-uint64_t acpi_build(struct guest_memory *memory, unsigned int cpus, const struct pci_map *pci);
+uint64_t acpi_build(struct guest_memory *memory, const struct cpu_topology *topology,
+		    const struct pci_map *pci);
 
-/* The guest's CPUID policy: what `host` offers (MICA_GET_CPUID), less what a guest must
- * not see, plus topology for vCPU `id` of `cpus`. */
-void cpuid_policy(const struct mica_cpuid *host, const struct mica_info *info, unsigned int id,
-		  unsigned int cpus, struct mica_cpuid *policy);
+/* Where the CPUID of a guest comes from. */
+struct cpuid_source {
+	const struct mica_cpuid *host;		/* MICA_GET_CPUID */
+	const struct mica_info *info;
+	const struct cpu_features *features;
+	const struct cpu_topology *topology;
+};
+
+/* The CPUID policy of vCPU `index`. */
+void cpuid_policy(const struct cpuid_source *source, unsigned int index,
+		  struct mica_cpuid *policy);
 
 #endif

@@ -127,12 +127,12 @@ static uint8_t checksum(const void *data, size_t length)
 	return -sum;
 }
 
-static void add_processors(struct table *table, unsigned int cpus)
+static void add_processors(struct table *table, const struct cpu_topology *topology)
 {
-	for (unsigned int i = 0; i < cpus; i++) {
+	for (unsigned int i = 0; i < cpu_topology_cpus(topology); i++) {
 		const struct processor processor = {
 			.type = ENTRY_PROCESSOR,
-			.apic_id = i,
+			.apic_id = cpu_topology_apic_id(topology, i),
 			.apic_version = APIC_VERSION,
 			.flags = PROCESSOR_ENABLED | (i == 0 ? PROCESSOR_BOOT : 0),
 			.signature = SIGNATURE,
@@ -218,9 +218,10 @@ static void write_header(struct table *table)
 }
 
 /* The entries' order is the specification's: by type. */
-static void fill(struct table *table, unsigned int cpus, const struct pci_map *pci)
+static void fill(struct table *table, const struct cpu_topology *topology,
+		 const struct pci_map *pci)
 {
-	add_processors(table, cpus);
+	add_processors(table, topology);
 	add_bus(table, BUS_PCI, "PCI   ");
 	add_bus(table, BUS_ISA, "ISA   ");
 	add_ioapic(table);
@@ -230,7 +231,8 @@ static void fill(struct table *table, unsigned int cpus, const struct pci_map *p
 	add_local_interrupt(table, KIND_NMI, ALL_APICS, 1);
 }
 
-void mptable_build(struct guest_memory *memory, unsigned int cpus, const struct pci_map *pci)
+void mptable_build(struct guest_memory *memory, const struct cpu_topology *topology,
+		   const struct pci_map *pci)
 {
 	struct floating_pointer pointer = {
 		.signature = { '_', 'M', 'P', '_' },
@@ -242,7 +244,7 @@ void mptable_build(struct guest_memory *memory, unsigned int cpus, const struct 
 
 	g_byte_array_set_size(table.bytes, sizeof(struct header));
 	memset(table.bytes->data, 0, sizeof(struct header));
-	fill(&table, cpus, pci);
+	fill(&table, topology, pci);
 	write_header(&table);
 	g_assert(sizeof(pointer) + table.bytes->len <= BOOT_MP_END - BOOT_MP_ADDRESS);
 	pointer.checksum = checksum(&pointer, sizeof(pointer));

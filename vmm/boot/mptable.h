@@ -6,6 +6,7 @@
 #include "boot.h"
 
 /* Writes the MP floating pointer and table at BOOT_MP_ADDRESS, where kernels scan for it. */
-void mptable_build(struct guest_memory *memory, unsigned int cpus, const struct pci_map *pci);
+void mptable_build(struct guest_memory *memory, const struct cpu_topology *topology,
+		   const struct pci_map *pci);
 
 #endif

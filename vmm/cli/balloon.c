@@ -16,8 +16,6 @@ static gboolean take_size(struct guest_words *words, const char *word, GError **
 {
 	uint64_t bytes;
 
-	if (json_object_has_member(words->arguments, "target"))
-		return error_set_usage(error, "one SIZE is enough: '%s' is a second one", word);
 	if (!cli_parse_size(word, &bytes, error))
 		return FALSE;
 	if (bytes > INT64_MAX)
@@ -36,7 +34,8 @@ static const struct guest_verb verb = {
 	.about = "Asks the guest to keep SIZE of its memory and to give the rest to the host, or to take\n"
 		 "it again; it takes its time, and may keep more.  Without SIZE: shows what it keeps,\n"
 		 "and what it says of its memory.  The guest must have been started with --balloon.\n",
-	.operand = "[SIZE]",
+	.operands = "[SIZE]",
+	.operand_max = 1,
 	.take_operand = take_size,
 	.options = options,
 	.option_count = G_N_ELEMENTS(options),

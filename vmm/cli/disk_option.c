@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "../device_words.h"
 #include "../devices/block/device.h"
 #include "../error.h"
 #include "options.h"
@@ -22,6 +23,13 @@ static gboolean take_serial(struct machine_disk *disk, const char *value, GError
 	g_free(disk->serial);
 	disk->serial = g_strdup(value);
 	return TRUE;
+}
+
+static gboolean take_id(struct machine_disk *disk, const char *value, GError **error)
+{
+	g_free(disk->id);
+	disk->id = g_strdup(value ? value : "");
+	return device_id_check(disk->id, error);
 }
 
 static gboolean take_format(struct machine_disk *disk, const char *value, GError **error)
@@ -49,6 +57,7 @@ static const struct {
 	gboolean (*take)(struct machine_disk *disk, const char *value, GError **error);
 } parts[] = {
 	{ "ro", take_ro },
+	{ "id", take_id },
 	{ "serial", take_serial },
 	{ "format", take_format },
 	{ "cache", take_cache },
@@ -63,7 +72,7 @@ static gboolean take_part(struct machine_disk *disk, char *part, GError **error)
 	for (size_t i = 0; i < G_N_ELEMENTS(parts); i++)
 		if (!strcmp(part, parts[i].name))
 			return parts[i].take(disk, value, error);
-	return error_set_usage(error, "'%s' is none of ro, serial=, format=, cache=; a comma in "
+	return error_set_usage(error, "'%s' is none of ro, id=, serial=, format=, cache=; a comma in "
 			       "the file's name is written twice", part);
 }
 
@@ -88,5 +97,6 @@ void disk_option_clear(gpointer data)
 	struct machine_disk *disk = data;
 
 	g_free(disk->path);
+	g_free(disk->id);
 	g_free(disk->serial);
 }

@@ -6,8 +6,8 @@
 
 #include "../machine_virtio.h"
 
-/* PATH[,ro][,serial=TEXT][,format=raw][,cache=none|host]; a comma that belongs to PATH or
- * TEXT is written twice.  The strings belong to `disk`: disk_option_clear(), also after an
+/* PATH[,ro][,id=ID][,serial=TEXT][,format=raw][,cache=none|host]; a comma that belongs to
+ * PATH or TEXT is written twice.  The strings belong to `disk`: disk_option_clear(), also after an
  * error. */
 gboolean disk_option_parse(struct machine_disk *disk, const char *value, GError **error);
 void disk_option_clear(gpointer disk);

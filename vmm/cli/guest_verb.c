@@ -76,19 +76,54 @@ gboolean guest_take_argument(struct guest_words *words, const char *name, const 
 
 /* ---------------------------------------------------------------- the command line */
 
-static gboolean take_name(void *target, const char *word, GError **error)
+static gboolean take_word(void *target, const char *word, GError **error)
 {
 	struct guest_words *words = target;
 
 	if (words->verb->all)
 		return error_set_usage(error, "'%s' is not an option", word);
-	if (words->verb->take_operand && (words->name || words->control))
-		return words->verb->take_operand(words, word, error);
-	if (words->name)
-		return error_set_usage(error, "one guest at a time: '%s' and '%s'", words->name, word);
-	if (!*word || strchr(word, '/'))
-		return error_set_usage(error, "'%s' is not the name of a guest", word);
-	words->name = g_strdup(word);
+	g_ptr_array_add(words->operands, g_strdup(word));
+	return TRUE;
+}
+
+/* The first word is the guest's name, unless --control says where it is. */
+static gboolean take_name(struct guest_words *words, GError **error)
+{
+	GPtrArray *operands = words->operands;
+
+	if (words->control)
+		return TRUE;
+	if (!operands->len)
+		return error_set_usage(error, "which guest? `mica ps` lists them");
+	words->name = g_ptr_array_steal_index(operands, 0);
+	if (!*words->name || strchr(words->name, '/'))
+		return error_set_usage(error, "'%s' is not the name of a guest", words->name);
+	return TRUE;
+}
+
+static gboolean check_operands(const struct guest_words *words, GError **error)
+{
+	const struct guest_verb *verb = words->verb;
+	unsigned int count = words->operands->len;
+
+	if (count >= verb->operand_min && count <= verb->operand_max)
+		return TRUE;
+	if (verb->operands)
+		return error_set_usage(error, "too %s words: mica %s NAME %s",
+				       count < verb->operand_min ? "few" : "many", verb->name,
+				       verb->operands);
+	if (words->control)
+		return error_set_usage(error, "NAME and --control are two ways to name a guest: "
+				       "one is enough");
+	return error_set_usage(error, "one guest at a time: '%s' and '%s'", words->name,
+			       (const char *)g_ptr_array_index(words->operands, 0));
+}
+
+static gboolean take_operands(struct guest_words *words, GError **error)
+{
+	for (guint i = 0; words->verb->take_operand && i < words->operands->len; i++)
+		if (!words->verb->take_operand(words, g_ptr_array_index(words->operands, i), error))
+			return FALSE;
 	return TRUE;
 }
 
@@ -108,7 +143,7 @@ static int print_help(const struct guest_verb *verb, const GArray *options)
 	g_autoptr(GString) text = g_string_new("Usage: mica ");
 
 	g_string_append_printf(text, "%s%s%s%s%s\n\n%s", verb->name, verb->all ? "" : " NAME",
-			       verb->operand ? " " : "", verb->operand ? verb->operand : "",
+			       verb->operands ? " " : "", verb->operands ? verb->operands : "",
 			       options->len ? " [OPTION]..." : "", verb->about);
 	if (options->len)
 		g_string_append_c(text, '\n');
@@ -121,16 +156,10 @@ static gboolean parse(struct guest_words *words, const GArray *options, int argc
 		      GError **error)
 {
 	if (!cli_parse_operands((const struct cli_option *)(const void *)options->data,
-				options->len, argc, argv, words, take_name, error))
+				options->len, argc, argv, words, take_word, error))
 		return FALSE;
-	if (words->verb->all)
-		return TRUE;
-	if (words->name && words->control)
-		return error_set_usage(error, "NAME and --control are two ways to name a guest: "
-				       "one is enough");
-	if (!words->name && !words->control)
-		return error_set_usage(error, "which guest? `mica ps` lists them");
-	return TRUE;
+	return words->verb->all || (take_name(words, error) && check_operands(words, error) &&
+				    take_operands(words, error));
 }
 
 gboolean guest_verb_parse(const struct guest_verb *verb, int argc, char **argv,
@@ -139,7 +168,10 @@ gboolean guest_verb_parse(const struct guest_verb *verb, int argc, char **argv,
 	g_autoptr(GArray) options = options_of(verb);
 	g_autoptr(GError) error = NULL;
 
-	*words = (struct guest_words){ .verb = verb, .arguments = json_object_new() };
+	*words = (struct guest_words){
+		.verb = verb, .arguments = json_object_new(),
+		.operands = g_ptr_array_new_with_free_func(g_free),
+	};
 	if (cli_wants_help(argc, argv)) {
 		*status = print_help(verb, options);
 		return FALSE;
@@ -155,6 +187,7 @@ void guest_words_clear(struct guest_words *words)
 {
 	g_clear_pointer(&words->name, g_free);
 	g_clear_pointer(&words->control, g_free);
+	g_clear_pointer(&words->operands, g_ptr_array_unref);
 	g_clear_pointer(&words->arguments, json_object_unref);
 }
 
@@ -176,19 +209,28 @@ struct control_client *guest_words_open(const struct guest_words *words)
 	return client;
 }
 
-static int call(const struct guest_words *words)
+JsonObject *guest_words_call(const struct guest_words *words, const char *command,
+			     const struct control_extra *extra)
 {
 	struct control_client *client = guest_words_open(words);
-	g_autoptr(JsonObject) result = NULL;
 	g_autoptr(GError) error = NULL;
+	JsonObject *result;
 
 	if (!client)
-		return EXIT_STATUS_ERROR;
-	result = control_client_call(client, words->verb->name,
-				     json_object_ref(words->arguments), &error);
+		return NULL;
+	result = control_client_call_with(client, command, json_object_ref(words->arguments),
+					  extra, &error);
 	if (!result)
 		message("%s: %s", control_client_name(client), error->message);
 	control_client_free(client);
+	return result;
+}
+
+static int call(const struct guest_words *words)
+{
+	const struct control_extra none = { 0 };
+	g_autoptr(JsonObject) result = guest_words_call(words, words->verb->name, &none);
+
 	return result ? EXIT_STATUS_OK : EXIT_STATUS_ERROR;
 }
 

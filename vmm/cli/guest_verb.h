@@ -16,11 +16,14 @@ struct guest_words;
 struct guest_verb {
 	const char *name;			/* also that of the command it sends, if it sends one */
 	const char *about;			/* for the help; ends with a newline */
-	const char *operand;			/* what comes behind NAME, for the help; NULL: nothing */
-	gboolean (*take_operand)(struct guest_words *words, const char *word, GError **error);
 	const struct cli_option *options;	/* beyond --control */
 	size_t option_count;
 	gboolean all;				/* it is about all guests and takes no NAME */
+	/* What comes behind NAME, for the help, and how many words of it there may be. */
+	const char *operands;
+	unsigned int operand_min, operand_max;
+	/* Is given each of them; NULL: they are left in guest_words.operands. */
+	gboolean (*take_operand)(struct guest_words *words, const char *word, GError **error);
 };
 
 /* What the command line says; guest_words_clear(). */
@@ -28,6 +31,7 @@ struct guest_words {
 	const struct guest_verb *verb;
 	char *name;
 	char *control;			/* a socket's path */
+	GPtrArray *operands;		/* behind NAME: char * */
 	JsonObject *arguments;		/* of the command */
 	gboolean json;
 	unsigned int seconds;
@@ -43,6 +47,11 @@ void guest_words_clear(struct guest_words *words);
 char *guest_words_path(const struct guest_words *words, GError **error);
 /* Connects to the guest, or says why not and gives NULL. */
 struct control_client *guest_words_open(const struct guest_words *words);
+
+/* Sends the command with words->arguments; the result, which the caller unrefs, or NULL, and the
+ * user was told why. */
+JsonObject *guest_words_call(const struct guest_words *words, const char *command,
+			     const struct control_extra *extra);
 
 /* All of a verb that sends one command and has nothing to say if it succeeds. */
 int guest_verb_run(const struct guest_verb *verb, int argc, char **argv);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "../cpu/model.h"
 #include "../exit_status.h"
 #include "../host.h"
 #include "../message.h"
@@ -19,6 +20,7 @@ static const struct {
 	{ MICA_CAP_TSC_SCALING, "tsc-scaling" },
 	{ MICA_CAP_APIC_REGS, "apic-registers" },
 	{ MICA_CAP_DIRTY_LOG, "dirty-log" },
+	{ MICA_CAP_DELIVERY, "interrupt-delivery" },
 };
 
 static void info_print(const struct mica_info *info)
@@ -39,11 +41,36 @@ static void info_print(const struct mica_info *info)
 	printf("\n");
 }
 
+/* "host v1 v2", then why the next level is none of them. */
+static gboolean info_print_models(int fd, const struct mica_info *info, GError **error)
+{
+	g_autofree struct mica_cpuid *offered = host_cpuid(fd, error);
+	g_autoptr(GError) why = NULL;
+	struct cpu_features features;
+
+	if (!offered)
+		return FALSE;
+	printf("cpu models       host");
+	for (unsigned int level = 1; !why && level <= CPU_LEVELS; level++) {
+		struct cpu_model model = { 0 };
+		g_autofree char *text = g_strdup_printf("v%u", level);
+
+		if (cpu_model_parse(&model, text, &why) &&
+		    cpu_model_resolve(&model, offered, info, &features, &why))
+			printf(" %s", text);
+		cpu_model_clear(&model);
+	}
+	printf("\n");
+	if (why)
+		printf("                 %s\n", why->message);
+	return TRUE;
+}
+
 int cli_info(int argc, char **argv)
 {
 	g_autoptr(GError) error = NULL;
 	struct mica_info info = { 0 };
-	int fd;
+	int fd, status;
 
 	if (cli_wants_help(argc, argv)) {
 		printf("Usage: mica info\n\n"
@@ -55,11 +82,12 @@ int cli_info(int argc, char **argv)
 		return EXIT_STATUS_USAGE;
 	}
 	fd = host_open(&info, &error);
-	if (fd < 0) {
+	if (fd >= 0)
+		info_print(&info);
+	status = fd >= 0 && info_print_models(fd, &info, &error) ? EXIT_STATUS_OK : EXIT_STATUS_ERROR;
+	if (error)
 		message("%s", error->message);
-		return EXIT_STATUS_ERROR;
-	}
-	info_print(&info);
-	close(fd);
-	return EXIT_STATUS_OK;
+	if (fd >= 0)
+		close(fd);
+	return status;
 }

@@ -3,26 +3,21 @@
 
 #include <string.h>
 
+#include "../device_words.h"
 #include "../error.h"
 #include "options.h"
 
-#define MAC_TEXT	17u	/* "xx:xx:xx:xx:xx:xx" */
-
 static gboolean take_mac(struct machine_net *net, const char *text, GError **error)
 {
-	for (size_t i = 0; i < MAC_TEXT; i++)
-		if (i % 3 == 2 ? text[i] != ':' : !g_ascii_isxdigit(text[i]))
-			return error_set_usage(error, "mac=%s: is not of the form "
-					       "02:00:00:12:34:56", text);
-	if (text[MAC_TEXT])
-		return error_set_usage(error, "mac=%s: is too long", text);
-	for (size_t i = 0; i < sizeof(net->mac); i++)
-		net->mac[i] = g_ascii_xdigit_value(text[3 * i]) << 4 |
-			      g_ascii_xdigit_value(text[3 * i + 1]);
-	if (net->mac[0] & 1)
-		return error_set_usage(error, "mac=%s: is a multicast address", text);
-	net->mac_given = TRUE;
-	return TRUE;
+	net->mac_given = device_mac_parse(text, net->mac, error);
+	return net->mac_given;
+}
+
+static gboolean take_id(struct machine_net *net, const char *text, GError **error)
+{
+	g_free(net->id);
+	net->id = g_strdup(text);
+	return device_id_check(text, error);
 }
 
 /* *text is moved behind the number; -1: there is none from 1 to 65535. */
@@ -56,21 +51,67 @@ static gboolean take_forward(struct machine_net *net, const char *text, GError *
 	return TRUE;
 }
 
+static gboolean take_tap(struct machine_net *net, const char *text, GError **error)
+{
+	(void)error;
+	g_free(net->tap);
+	net->tap = g_strdup(text);
+	return TRUE;
+}
+
+static gboolean take_bridge(struct machine_net *net, const char *text, GError **error)
+{
+	g_free(net->bridge);
+	net->bridge = g_strdup(text);
+	return *text || error_set_usage(error, "bridge= needs a name");
+}
+
+static gboolean take_queues(struct machine_net *net, const char *text, GError **error)
+{
+	return cli_parse_number(text, 1, NET_QUEUES_MAX, &net->queues, error);
+}
+
+/* 68: the least that IPv4 works with (RFC 791). */
+static gboolean take_mtu(struct machine_net *net, const char *text, GError **error)
+{
+	unsigned int mtu;
+
+	if (!cli_parse_number(text, 68, UINT16_MAX, &mtu, error))
+		return FALSE;
+	net->mtu = mtu;
+	return TRUE;
+}
+
+static gboolean take_vhost(struct machine_net *net, const char *text, GError **error)
+{
+	net->vhost = !strcmp(text, "on");
+	return net->vhost || !strcmp(text, "off") ||
+	       error_set_usage(error, "vhost=%s is neither vhost=on nor vhost=off", text);
+}
+
+static const struct {
+	const char *prefix;
+	gboolean (*take)(struct machine_net *net, const char *text, GError **error);
+} parts[] = {
+	{ "tap=", take_tap },
+	{ "bridge=", take_bridge },
+	{ "mac=", take_mac },
+	{ "id=", take_id },
+	{ "queues=", take_queues },
+	{ "mtu=", take_mtu },
+	{ "forward=", take_forward },
+	{ "vhost=", take_vhost },
+};
+
 static gboolean take_part(struct machine_net *net, const char *part, GError **error)
 {
-	if (g_str_has_prefix(part, "mac="))
-		return take_mac(net, part + strlen("mac="), error);
-	if (g_str_has_prefix(part, "forward="))
-		return take_forward(net, part + strlen("forward="), error);
-	if (!strcmp(part, "user")) {
-		net->user = TRUE;
-		return TRUE;
-	}
-	if (!g_str_has_prefix(part, "tap="))
-		return error_set_usage(error, "'%s' is none of user, tap=, mac=, forward=", part);
-	g_free(net->tap);
-	net->tap = g_strdup(part + strlen("tap="));
-	return TRUE;
+	for (size_t i = 0; i < G_N_ELEMENTS(parts); i++)
+		if (g_str_has_prefix(part, parts[i].prefix))
+			return parts[i].take(net, part + strlen(parts[i].prefix), error);
+	net->user = net->user || !strcmp(part, "user");
+	return !strcmp(part, "user") ||
+	       error_set_usage(error, "'%s' is none of user, tap=, bridge=, mac=, id=, queues=, mtu=, "
+			       "forward=, vhost=", part);
 }
 
 gboolean net_option_parse(struct machine_net *net, const char *value, GError **error)
@@ -81,11 +122,16 @@ gboolean net_option_parse(struct machine_net *net, const char *value, GError **e
 		if (!take_part(net, part, error))
 			return FALSE;
 	}
-	if (!net->tap == !net->user)
-		return error_set_usage(error, "one of user and tap=NAME is needed");
+	if (net->user ? net->tap || net->bridge : !net->tap && !net->bridge)
+		return error_set_usage(error, "one of user, tap=NAME and bridge=NAME is needed");
 	if (net->forwards && !net->user)
 		return error_set_usage(error, "forward= goes with user only; a tap interface can be "
 				       "reached as it is");
+	if (net->queues > 1 && net->user)
+		return error_set_usage(error, "queues= goes with tap= and bridge= only");
+	if (net->vhost && (net->user || net->queues > 1))
+		return error_set_usage(error, "vhost=on goes with tap= and bridge= only, and with one "
+				       "queue");
 	return TRUE;
 }
 
@@ -94,5 +140,7 @@ void net_option_clear(gpointer data)
 	struct machine_net *net = data;
 
 	g_free(net->tap);
+	g_free(net->bridge);
+	g_free(net->id);
 	g_clear_pointer(&net->forwards, g_array_unref);
 }

@@ -80,9 +80,19 @@ static void run_event(void *opaque, enum machine_event event)
 	run->detach_fd = -1;
 }
 
+static void run_released(void *opaque, const char *id)
+{
+	struct run *run = opaque;
+
+	if (run->server)
+		control_server_released(run->server, id);
+}
+
 static enum machine_end run_machine(struct run *run, struct machine *machine, uint32_t *value)
 {
-	const struct machine_listener listener = { .event = run_event, .opaque = run };
+	const struct machine_listener listener = {
+		.event = run_event, .released = run_released, .opaque = run,
+	};
 	enum machine_end end;
 
 	machine->listener = &listener;

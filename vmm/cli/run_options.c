@@ -7,10 +7,13 @@
 #include "../error.h"
 #include "../exit_status.h"
 #include "balloon_option.h"
+#include "cpu_option.h"
 #include "disk_option.h"
 #include "net_option.h"
 #include "options.h"
 #include "port_option.h"
+#include "share_option.h"
+#include "vsock_option.h"
 
 #define MEMORY_UNIT	(2ull << 20)
 #define DEFAULT_MEMORY	(512ull << 20)
@@ -84,7 +87,14 @@ static gboolean take_cpus(void *target, const char *value, GError **error)
 {
 	struct machine_config *config = target;
 
-	return cli_parse_number(value, 1, MICA_MAX_VCPUS, &config->cpus, error);
+	return cpus_option_parse(&config->cpus, &config->topology, value, error);
+}
+
+static gboolean take_cpu(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+
+	return cpu_model_parse(&config->cpu, value, error);
 }
 
 static gboolean take_name(void *target, const char *value, GError **error)
@@ -228,6 +238,31 @@ static gboolean take_rng(void *target, const char *value, GError **error)
 	return TRUE;
 }
 
+static gboolean take_share(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+	struct machine_share share = { 0 };
+
+	if (config->shares->len == MACHINE_SHARES_MAX)
+		return error_set_usage(error, "a guest has at most %u shared directories",
+				       MACHINE_SHARES_MAX);
+	if (share_option_parse(&share, value, error)) {
+		g_array_append_val(config->shares, share);
+		return TRUE;
+	}
+	share_option_clear(&share);
+	return FALSE;
+}
+
+static gboolean take_vsock(void *target, const char *value, GError **error)
+{
+	struct machine_config *config = target;
+
+	vsock_option_free(config->vsock);
+	config->vsock = vsock_option_parse(value, error);
+	return config->vsock != NULL;
+}
+
 static gboolean take_control(void *target, const char *value, GError **error)
 {
 	struct run_config *config = target;
@@ -275,7 +310,10 @@ static const struct cli_option run_options[] = {
 	{ "append", "STRING", "the kernel's command line; repeated, the parts are joined",
 	  take_append },
 	{ "memory", "SIZE", "memory of the guest, a multiple of 2M (512M)", take_memory },
-	{ "cpus", "N", "number of virtual CPUs (1)", take_cpus },
+	{ "cpus", "N[,sockets=S][,cores=C][,threads=T]",
+	  "number of virtual CPUs, and how they are arranged (1; N cores of one socket)", take_cpus },
+	{ "cpu", "host|v1|v2|v3|v4[,+FEATURE][,-FEATURE]",
+	  "the CPU: the host's, or a level of x86-64, the same on all hosts (host)", take_cpu },
 	{ "name", "NAME", "the guest's name, of which there is one on the host (mica-PID)",
 	  take_name },
 	{ "console", "WHERE", "the first serial port: stdio, pty, socket or file:PATH (stdio)",
@@ -284,13 +322,17 @@ static const struct cli_option run_options[] = {
 	  take_console_device },
 	{ "port", "name=NAME,socket=PATH|file=PATH|pty",
 	  "a named port (/dev/virtio-ports/NAME); may be repeated", take_port },
-	{ "disk", "FILE[,ro][,serial=TEXT][,cache=none|host]",
+	{ "disk", "FILE[,ro][,id=ID][,serial=TEXT][,cache=none|host]",
 	  "a disk, from a file or block device; may be repeated", take_disk },
-	{ "net", "tap=NAME|user[,mac=ADDRESS][,forward=tcp|udp:PORT:PORT]",
-	  "a network card: a tap interface, or passt(1), which needs no rights", take_net },
+	{ "net", "tap=NAME|bridge=NAME|user[,id=ID][,mac=ADDRESS][,mtu=BYTES][,queues=N][,vhost=on][,forward=tcp|udp:PORT:PORT]",
+	  "a network card: a tap interface, also of a bridge, or passt(1), which needs no rights", take_net },
 	{ "balloon", "[target=SIZE][,deflate-on-oom=on|off][,reporting=on|off]",
 	  "a device by which the guest gives memory back to the host", take_balloon },
 	{ "rng", NULL, "a virtio device with random bytes of the host", take_rng },
+	{ "share", "DIRECTORY|socket=SOCKET,tag=TAG[,ro]",
+	  "a directory for the guest, by virtiofsd(1): mount -t virtiofs TAG ...", take_share },
+	{ "vsock", "path=SOCKET[,cid=N]",
+	  "stream sockets between the guest (CID N, 3) and UNIX sockets", take_vsock },
 	{ "control", "PATH", "the control socket; none: there is none (a folder of guests)",
 	  take_control },
 	{ "detach", NULL, "-d: go into the background once the guest is started", take_detach },
@@ -345,6 +387,8 @@ gboolean run_options_parse(int argc, char **argv, struct run_config *run, GError
 		.nets = g_array_new(FALSE, FALSE, sizeof(struct machine_net)),
 		.ports = g_array_new(FALSE, FALSE, sizeof(struct machine_port)),
 	};
+	config->shares = g_array_new(FALSE, FALSE, sizeof(struct machine_share));
+	g_array_set_clear_func(config->shares, share_option_clear);
 	g_array_set_clear_func(config->ports, port_option_clear);
 	g_array_set_clear_func(config->nets, net_option_clear);
 	g_array_set_clear_func(config->modules, module_clear);
@@ -368,10 +412,13 @@ void run_options_clear(struct run_config *run)
 	g_clear_pointer(&config->kernel, g_free);
 	g_clear_pointer(&config->command_line, g_free);
 	g_clear_pointer(&config->name, g_free);
+	cpu_model_clear(&config->cpu);
 	g_clear_pointer(&config->console.path, g_free);
 	g_clear_pointer(&config->modules, g_array_unref);
 	g_clear_pointer(&config->disks, g_array_unref);
 	g_clear_pointer(&config->nets, g_array_unref);
+	g_clear_pointer(&config->vsock, vsock_option_free);
+	g_clear_pointer(&config->shares, g_array_unref);
 	g_clear_pointer(&config->ports, g_array_unref);
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../error.h"
+#include "command.h"
 #include "endpoint.h"
 #include "protocol.h"
 
@@ -29,9 +30,9 @@ struct control_client {
 
 enum line_status { LINE_GOOD, LINE_CLOSED, LINE_TIMEOUT, LINE_BAD };
 
-static gint64 client_deadline(void)
+static gint64 client_deadline(unsigned int seconds)
 {
-	return g_get_monotonic_time() + CLIENT_SECONDS * G_USEC_PER_SEC;
+	return g_get_monotonic_time() + MAX(seconds, CLIENT_SECONDS) * G_USEC_PER_SEC;
 }
 
 /* False at `deadline`. */
@@ -123,7 +124,7 @@ static gboolean client_greet(struct control_client *client, GError **error)
 {
 	g_autoptr(JsonObject) line = NULL;
 
-	switch (client_line(client, client_deadline(), &line)) {
+	switch (client_line(client, client_deadline(0), &line)) {
 	case LINE_GOOD:
 		return client_take_greeting(client, line, error);
 	case LINE_CLOSED:
@@ -210,8 +211,32 @@ gboolean control_client_wait_exit(struct control_client *client, gint64 deadline
 
 /* ---------------------------------------------------------------- calls */
 
+/* Descriptors go with the first byte. */
+static ssize_t client_send_bytes(const struct control_client *client, char *bytes, size_t length,
+				 const struct control_extra *extra)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(CONTROL_DESCRIPTORS_MAX * sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { bytes, length };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	size_t size = extra->fd_count * sizeof(int);
+
+	if (size) {
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(size);
+		memcpy(CMSG_DATA(&control.header), extra->fds, size);
+		message.msg_control = &control;
+		message.msg_controllen = CMSG_SPACE(size);
+	}
+	return sendmsg(client->fd, &message, MSG_NOSIGNAL);
+}
+
 static gboolean client_send(struct control_client *client, const char *command,
-			    JsonObject *arguments, GError **error)
+			    JsonObject *arguments, const struct control_extra *extra,
+			    GError **error)
 {
 	g_autoptr(JsonObject) request = json_object_new();
 	g_autofree char *line = NULL;
@@ -223,7 +248,7 @@ static gboolean client_send(struct control_client *client, const char *command,
 		json_object_set_object_member(request, "arguments", arguments);
 	line = control_line(request);
 	length = strlen(line);
-	if (send(client->fd, line, length, MSG_NOSIGNAL) == (ssize_t)length)
+	if (client_send_bytes(client, line, length, extra) == (ssize_t)length)
 		return TRUE;
 	return error_set(error, "cannot send the guest a command: its process is stopped or gone");
 }
@@ -242,13 +267,14 @@ static JsonObject *client_result(JsonObject *line, GError **error)
 	return NULL;
 }
 
-JsonObject *control_client_call(struct control_client *client, const char *command,
-				JsonObject *arguments, GError **error)
+JsonObject *control_client_call_with(struct control_client *client, const char *command,
+				     JsonObject *arguments, const struct control_extra *extra,
+				     GError **error)
 {
-	gint64 deadline = client_deadline();
+	gint64 deadline = client_deadline(extra->seconds);
 	enum line_status status;
 
-	if (!client_send(client, command, arguments, error))
+	if (!client_send(client, command, arguments, extra, error))
 		return NULL;
 	for (;;) {
 		g_autoptr(JsonObject) line = NULL;
@@ -264,6 +290,14 @@ JsonObject *control_client_call(struct control_client *client, const char *comma
 			error_set(error, "the guest ended before it answered");
 		return NULL;
 	}
+}
+
+JsonObject *control_client_call(struct control_client *client, const char *command,
+				JsonObject *arguments, GError **error)
+{
+	const struct control_extra none = { 0 };
+
+	return control_client_call_with(client, command, arguments, &none, error);
 }
 
 enum control_wait control_client_wait(struct control_client *client, gint64 deadline,

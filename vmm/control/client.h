@@ -37,6 +37,17 @@ gboolean control_client_wait_exit(struct control_client *client, gint64 deadline
 JsonObject *control_client_call(struct control_client *client, const char *command,
 				JsonObject *arguments, GError **error);
 
+/* The same for a request that hands over descriptors, which stay open here, or whose answer may
+ * take as long as `seconds`. */
+struct control_extra {
+	const int *fds;
+	unsigned int fd_count;		/* at most CONTROL_DESCRIPTORS_MAX */
+	unsigned int seconds;		/* 0: CLIENT_SECONDS */
+};
+JsonObject *control_client_call_with(struct control_client *client, const char *command,
+				     JsonObject *arguments, const struct control_extra *extra,
+				     GError **error);
+
 enum control_wait {
 	CONTROL_WAIT_EVENT,	/* *event is one, the caller's to unref */
 	CONTROL_WAIT_CLOSED,	/* the guest has closed the connection: its process is gone */

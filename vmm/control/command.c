@@ -199,6 +199,11 @@ static const struct control_argument *find_argument(const struct control_command
 	return NULL;
 }
 
+gboolean control_takes_descriptors(const struct control_command *command)
+{
+	return find_argument(command, CONTROL_DESCRIPTORS) != NULL;
+}
+
 static gboolean check_member(const struct control_command *command, const char *name,
 			     JsonNode *value, GError **error)
 {

@@ -42,12 +42,22 @@ struct control_command {
 	void (*handler)(struct control_call *call, JsonObject *arguments, void *opaque);
 };
 
+/* An integer, how many descriptors come with the request: a command that has this argument takes
+ * all that have come (control_call_descriptors()), another one none. */
+#define CONTROL_DESCRIPTORS	"descriptors"
+#define CONTROL_DESCRIPTORS_MAX	16	/* that wait at one connection */
+
 /* Answers.  `result` is taken; NULL is an empty one.  `field` names the argument that is
  * wrong, or is NULL.  The call is gone afterwards, and may be when its client has left:
  * then the answer goes nowhere. */
 void control_call_done(struct control_call *call, JsonObject *result);
 void control_call_fail(struct control_call *call, const char *field, const char *format, ...)
 	G_GNUC_PRINTF(3, 4);
+
+/* The descriptors that came before the end of the request's line: `fds` has room for as many as
+ * the argument CONTROL_DESCRIPTORS may say, and they are the caller's from now on.  Returns how
+ * many; 0: not as many have come as the argument says. */
+unsigned int control_call_descriptors(struct control_call *call, int *fds);
 
 struct control_registry;
 
@@ -76,6 +86,8 @@ void control_registry_append_stats(const struct control_registry *registry, Json
  * its range.  On error *field, which the caller frees, is "arguments.NAME". */
 gboolean control_check_arguments(const struct control_command *command, JsonObject *arguments,
 				 char **field, GError **error);
+
+gboolean control_takes_descriptors(const struct control_command *command);
 
 /* One integer or string in words, for the option of a verb. */
 gboolean control_check_value(const struct control_argument *argument, JsonNode *value,

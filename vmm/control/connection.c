@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../error.h"
+#include "descriptors.h"
 #include "internal.h"
 #include "protocol.h"
 #include "server.h"
@@ -24,6 +25,7 @@ struct connection {
 	bool attached;			/* to the console */
 	bool finishing;			/* nothing more is sent or read */
 	bool closed;			/* on its way out */
+	struct descriptors descriptors;	/* for the next request that takes some */
 	char *input;			/* CONTROL_LINE_MAX bytes */
 	size_t input_count;
 };
@@ -33,6 +35,7 @@ struct control_call {
 	struct control_server *server;
 	struct connection *connection;	/* NULL: the client has left */
 	struct control_request request;
+	struct descriptors descriptors;
 };
 
 struct outgoing {
@@ -57,6 +60,7 @@ static void connection_closed(uv_handle_t *handle)
 {
 	struct connection *connection = handle->data;
 
+	descriptors_close(&connection->descriptors);
 	g_free(connection->input);
 	g_free(connection);
 }
@@ -142,6 +146,18 @@ struct connection *control_call_connection(const struct control_call *call)
 	return call->connection;
 }
 
+unsigned int control_call_descriptors(struct control_call *call, int *fds)
+{
+	unsigned int count = call->descriptors.count;
+
+	if (json_object_get_int_member_with_default(call->request.arguments, CONTROL_DESCRIPTORS, 0) !=
+	    count)
+		return 0;
+	memcpy(fds, call->descriptors.fds, count * sizeof(*fds));
+	call->descriptors.count = 0;
+	return count;
+}
+
 static void call_free(struct control_call *call)
 {
 	if (call->connection)
@@ -154,6 +170,7 @@ void control_call_done(struct control_call *call, JsonObject *result)
 {
 	char *line = control_answer(call->request.id, result ? result : json_object_new());
 
+	descriptors_close(&call->descriptors);
 	if (call->connection)
 		connection_send_line(call->connection, line);
 	else
@@ -169,6 +186,7 @@ void control_call_fail(struct control_call *call, const char *field, const char 
 	va_start(args, format);
 	message = g_strdup_vprintf(format, args);
 	va_end(args);
+	descriptors_close(&call->descriptors);
 	if (call->connection)
 		connection_send_line(call->connection,
 				     control_failure(&call->request, field, message));
@@ -198,6 +216,10 @@ static void connection_request(struct connection *connection, struct control_req
 
 	command = control_registry_find(connection->server->machine->commands, request->command,
 					&opaque);
+	if (command && control_takes_descriptors(command)) {
+		call->descriptors = connection->descriptors;
+		connection->descriptors.count = 0;
+	}
 	if (!command)
 		control_call_fail(call, "command", "there is no command '%s'", request->command);
 	else if (!control_check_arguments(command, request->arguments, &field, &error))
@@ -246,10 +268,8 @@ static void connection_take_lines(struct connection *connection)
 	memmove(connection->input, at, connection->input_count);
 }
 
-static void connection_refuse_line(struct connection *connection)
+static void connection_refuse(struct connection *connection, const char *why)
 {
-	g_autofree char *why = g_strdup_printf("a line has at most %u bytes", CONTROL_LINE_MAX);
-
 	connection_send_line(connection, control_failure(NULL, NULL, why));
 	connection_finish(connection);
 }
@@ -268,7 +288,10 @@ static void connection_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *
 	struct connection *connection = stream->data;
 
 	(void)buffer;
-	if (count == UV_EOF) {
+	if (!descriptors_receive(&connection->descriptors, &connection->pipe)) {
+		connection_refuse(connection, "at most " G_STRINGIFY(CONTROL_DESCRIPTORS_MAX)
+				  " descriptors may wait for a request");
+	} else if (count == UV_EOF) {
 		connection_finish(connection);
 	} else if (count < 0) {
 		connection_cut(connection);
@@ -276,7 +299,8 @@ static void connection_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *
 		connection->input_count += count;
 		connection_take_lines(connection);
 		if (connection_reads(connection) && connection->input_count == CONTROL_LINE_MAX)
-			connection_refuse_line(connection);
+			connection_refuse(connection, "a line has at most "
+					  G_STRINGIFY(CONTROL_LINE_MAX) " bytes");
 	}
 }
 
@@ -341,7 +365,7 @@ void connection_accept(struct control_server *server)
 	LIST_INIT(&connection->calls);
 	LIST_INSERT_HEAD(&server->connections, connection, entry);
 	server->connection_count++;
-	uv_pipe_init(&server->machine->loop, &connection->pipe, 0);
+	uv_pipe_init(&server->machine->loop, &connection->pipe, 1);
 	connection->pipe.data = connection;
 	if (uv_accept((uv_stream_t *)&server->listener, (uv_stream_t *)&connection->pipe) < 0)
 		connection_cut(connection);

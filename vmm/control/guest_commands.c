@@ -63,6 +63,16 @@ static const char *state_name(struct machine *machine)
 	return name;
 }
 
+static JsonObject *describe_topology(const struct cpu_topology *topology)
+{
+	JsonObject *object = json_object_new();
+
+	json_object_set_int_member(object, "sockets", topology->sockets);
+	json_object_set_int_member(object, "cores", topology->cores);
+	json_object_set_int_member(object, "threads", topology->threads);
+	return object;
+}
+
 static void command_status(struct control_call *call, JsonObject *arguments, void *opaque)
 {
 	struct control_server *server = opaque;
@@ -74,9 +84,12 @@ static void command_status(struct control_call *call, JsonObject *arguments, voi
 	json_object_set_int_member(result, "pid", getpid());
 	json_object_set_string_member(result, "state", state_name(machine));
 	json_object_set_int_member(result, "cpus", machine->config->cpus);
+	json_object_set_object_member(result, "topology", describe_topology(&machine->topology));
+	json_object_set_string_member(result, "cpu", cpu_model_text(&machine->config->cpu));
 	json_object_set_int_member(result, "memory", machine->config->memory);
 	json_object_set_int_member(result, "uptime_ms", machine_uptime_ms(machine));
 	json_object_set_object_member(result, "console", describe_console(machine));
+	json_object_set_array_member(result, "devices", device_commands_describe(machine));
 	control_call_done(call, result);
 }
 

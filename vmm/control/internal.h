@@ -13,6 +13,7 @@
 #include "command.h"
 
 struct connection;
+struct detach;
 struct control_endpoint;
 struct link;
 
@@ -28,6 +29,7 @@ struct control_server {
 	unsigned int open_handles;		/* of the two */
 	struct connection_list connections;
 	unsigned int connection_count;
+	GPtrArray *detaches;			/* of struct detach: the guest is asked to let go */
 };
 
 /* connection.c */
@@ -62,6 +64,17 @@ void link_attach(struct link *link, struct connection *connection, size_t backlo
 /* Reads what is left when the guest has ended. */
 void link_drain(struct link *link);
 #define LINK_BACKLOG	65536u
+
+/* device_commands.c */
+void device_commands_add(struct control_server *server);
+/* Whoever still waits for a guest to let go of a device gets an error. */
+void device_commands_remove(struct control_server *server);
+void device_commands_released(struct control_server *server, const char *id);
+/* What devices the guest has, for `status`. */
+JsonArray *device_commands_describe(struct machine *machine);
+
+/* server.c: tells all clients but those at the console.  `data` is taken. */
+void server_broadcast(struct control_server *server, const char *event, JsonObject *data);
 
 /* guest_commands.c */
 void guest_commands_add(struct control_server *server);

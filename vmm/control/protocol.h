@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 #define CONTROL_PROTOCOL	1
-#define CONTROL_LINE_MAX	65536u		/* bytes of a request, with its newline */
+#define CONTROL_LINE_MAX	65536		/* bytes of a request, with its newline */
 #define CONTROL_ID_MAX		G_GINT64_CONSTANT(9007199254740991)	/* 2^53 - 1 */
 
 struct control_request {

@@ -61,6 +61,7 @@ struct control_server *control_server_new(struct machine *machine,
 	server->patience.data = server;
 	server->open_handles = 2;
 	guest_commands_add(server);
+	device_commands_add(server);
 	if (!server_add_link(server, error) || !server_listen(server, error)) {
 		control_server_free(server);
 		return NULL;
@@ -72,6 +73,7 @@ void control_server_free(struct control_server *server)
 {
 	if (!server)
 		return;
+	device_commands_remove(server);
 	guest_commands_remove(server);
 	while (!LIST_EMPTY(&server->connections))
 		connection_cut(LIST_FIRST(&server->connections));
@@ -83,7 +85,7 @@ void control_server_free(struct control_server *server)
 /* ---------------------------------------------------------------- events */
 
 /* An attached client gets the console's bytes and nothing else. */
-static void server_broadcast(struct control_server *server, const char *event, JsonObject *data)
+void server_broadcast(struct control_server *server, const char *event, JsonObject *data)
 {
 	g_autofree char *line = control_event(event, data);
 	struct connection *connection, *next;
@@ -105,6 +107,15 @@ void control_server_event(struct control_server *server, enum machine_event even
 	/* Nobody can have connected before the start. */
 	if (event != MACHINE_STARTED)
 		server_broadcast(server, names[event], json_object_new());
+}
+
+void control_server_released(struct control_server *server, const char *id)
+{
+	JsonObject *data = json_object_new();
+
+	json_object_set_string_member(data, "id", id);
+	server_broadcast(server, "detached", data);
+	device_commands_released(server, id);
 }
 
 /* ---------------------------------------------------------------- the end */

@@ -28,6 +28,9 @@ struct control_server *control_server_new(struct machine *machine,
 /* Tells all clients what the machine says. */
 void control_server_event(struct control_server *server, enum machine_event event);
 
+/* A device is gone: machine_listener.released(). */
+void control_server_released(struct control_server *server, const char *id);
+
 /* The machine has ended: tells all clients so, and gives them a second to read it and what is
  * left of the console's output.  Runs the machine's loop. */
 void control_server_finish(struct control_server *server, enum machine_end end, uint32_t value);

@@ -216,8 +216,20 @@ gboolean pci_host_unplug(struct pci_host *host, struct pci_device *device, GErro
 	if (!pci_port_press(device->port))
 		return error_set(error, "%s: the guest has not turned the device's slot on: wait "
 				 "until it has found the device", device->config.name);
-	device->state.unplug = true;
+	device->state.unplug = PCI_UNPLUG_ASKED;
 	return TRUE;
+}
+
+void pci_host_pull(struct pci_device *device)
+{
+	g_assert(device->port && device->host);
+	device->state.unplug = PCI_UNPLUG_PULLED;
+	pci_port_presence(device->port, true);
+}
+
+bool pci_host_slot_on(const struct pci_device *device)
+{
+	return !device->port || pci_port_on(device->port);
 }
 
 void pci_host_detach(struct pci_host *host, struct pci_device *device)
@@ -235,7 +247,7 @@ void pci_host_detach(struct pci_host *host, struct pci_device *device)
 		host->slots[device->slot] = NULL;
 	device->host = NULL;
 	device->port = NULL;
-	device->state.unplug = false;
+	device->state.unplug = 0;
 	pci_host_remap(host);
 	if (port)
 		pci_port_presence(port, true);

@@ -105,6 +105,15 @@ gboolean pci_host_plug(struct pci_host *host, struct pci_device *device, GError 
  * guest has not turned its slot on. */
 gboolean pci_host_unplug(struct pci_host *host, struct pci_device *device, GError **error);
 
+/* Whether the guest has turned on the slot that the function is in; functions on bus 0 are
+ * always on. */
+bool pci_host_slot_on(const struct pci_device *device);
+
+/* Lets the guest see that a function behind a root port vanishes: it is absent, but still answers at
+ * its BARs and interrupts, so that a driver can end its work.  ops->removed() follows when the
+ * guest turns the slot off; one that does not is pci_host_detach()ed. */
+void pci_host_pull(struct pci_device *device);
+
 /* Takes a function out at once, wherever it is; the guest sees it vanish.  ops->removed()
  * is not called. */
 void pci_host_detach(struct pci_host *host, struct pci_device *device);

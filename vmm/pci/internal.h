@@ -15,6 +15,10 @@
 
 struct pci_port;
 
+/* pci_device_state.unplug, if not 0. */
+#define PCI_UNPLUG_ASKED	1	/* by the attention button */
+#define PCI_UNPLUG_PULLED	2	/* it looks as if it were not there */
+
 struct pci_irqfd_binding {
 	int fd;
 	unsigned int vector;
@@ -213,6 +217,7 @@ void pci_port_set_prefetch(struct pci_port *port, uint64_t base, uint64_t last);
 void pci_port_presence(struct pci_port *port, bool running);
 /* Presses the attention button.  FALSE: nothing there, or the slot is off. */
 bool pci_port_press(struct pci_port *port);
+bool pci_port_on(const struct pci_port *port);
 /* After a load: link and interrupt follow from the registers. */
 void pci_port_refresh(struct pci_port *port);
 

@@ -219,7 +219,7 @@ struct pci_device_state {
 	struct pci_msix_entry msix[PCI_MSIX_VECTORS_MAX];
 	uint64_t msix_pending[PCI_MSIX_VECTORS_MAX / 64];
 	uint8_t intx;			/* level that the function wants */
-	uint8_t unplug;			/* the guest was asked to let go of it */
+	uint8_t unplug;			/* the guest was asked to let go of it (1), or it is pulled (2) */
 	uint8_t pad[6];
 };
 

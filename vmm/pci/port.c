@@ -120,16 +120,29 @@ static bool link_is_up(const struct pci_port *port)
 	return express16(port, PCI_EXP_LNKSTA) & PCI_EXP_LNKSTA_DLLLA;
 }
 
-/* ------------------------------------------------------------ forwarding */
-
-static bool is_open(const struct pci_port *port)
+static bool is_pulled(const struct pci_port *port)
 {
-	return link_is_up(port) && pci_powered(port->function);
+	return port->child && port->child->state.unplug == PCI_UNPLUG_PULLED;
 }
+
+/* A card in the slot, as far as the guest is told. */
+static bool is_present(const struct pci_port *port)
+{
+	return port->child && !is_pulled(port);
+}
+
+/* ------------------------------------------------------------ forwarding */
 
 bool pci_port_reaches(const struct pci_port *port, unsigned int bus)
 {
-	return is_open(port) && bus == registers(port)[PCI_SECONDARY_BUS];
+	return link_is_up(port) && pci_powered(port->function) &&
+	       bus == registers(port)[PCI_SECONDARY_BUS];
+}
+
+/* What is being pulled answers at its BARs to the end: a driver resets it before it lets go. */
+static bool is_open(const struct pci_port *port)
+{
+	return (link_is_up(port) || is_pulled(port)) && pci_powered(port->function);
 }
 
 static bool holds(uint64_t first, uint64_t end, uint64_t base, uint64_t last)
@@ -253,11 +266,15 @@ static void set_status(struct pci_port *port, uint16_t events)
 	set_express16(port, PCI_EXP_SLTSTA, express16(port, PCI_EXP_SLTSTA) | events);
 }
 
+bool pci_port_on(const struct pci_port *port)
+{
+	return !(express16(port, PCI_EXP_SLTCTL) & PCI_EXP_SLTCTL_PCC);
+}
+
 static void update_link(struct pci_port *port)
 {
-	bool power = !(express16(port, PCI_EXP_SLTCTL) & PCI_EXP_SLTCTL_PCC);
 	bool enabled = !(express16(port, PCI_EXP_LNKCTL) & PCI_EXP_LNKCTL_LD);
-	bool up = port->child && power && enabled;
+	bool up = is_present(port) && pci_port_on(port) && enabled;
 	uint16_t status = express16(port, PCI_EXP_LNKSTA);
 
 	if (up == link_is_up(port))
@@ -339,7 +356,7 @@ static uint16_t presence_events(const struct pci_port *port, bool running)
 {
 	if (!running)
 		return 0;
-	return PCI_EXP_SLTSTA_PDC | (port->child ? PCI_EXP_SLTSTA_ABP : 0);
+	return PCI_EXP_SLTSTA_PDC | (is_present(port) ? PCI_EXP_SLTSTA_ABP : 0);
 }
 
 void pci_port_presence(struct pci_port *port, bool running)
@@ -347,7 +364,7 @@ void pci_port_presence(struct pci_port *port, bool running)
 	uint16_t status = express16(port, PCI_EXP_SLTSTA) & ~PCI_EXP_SLTSTA_PDS;
 	uint16_t control = express16(port, PCI_EXP_SLTCTL);
 
-	if (port->child)
+	if (is_present(port))
 		status |= PCI_EXP_SLTSTA_PDS;
 	set_express16(port, PCI_EXP_SLTSTA, status | presence_events(port, running));
 	if (!running)
@@ -362,7 +379,7 @@ void pci_port_presence(struct pci_port *port, bool running)
 
 bool pci_port_press(struct pci_port *port)
 {
-	if (!port->child || (express16(port, PCI_EXP_SLTCTL) & PCI_EXP_SLTCTL_PCC))
+	if (!port->child || !pci_port_on(port))
 		return false;
 	set_status(port, PCI_EXP_SLTSTA_ABP);
 	update_interrupt(port);

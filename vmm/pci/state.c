@@ -97,7 +97,7 @@ static gboolean check_rest(const struct pci_device *device, const struct pci_dev
 {
 	static const uint8_t zero[sizeof(state->pad)];
 
-	if (state->intx > 1 || state->unplug > 1 || memcmp(state->pad, zero, sizeof(zero)) ||
+	if (state->intx > 1 || state->unplug > PCI_UNPLUG_PULLED || memcmp(state->pad, zero, sizeof(zero)) ||
 	    (state->unplug && !device->port))
 		return error_set(error, "%s: the PCI state has flags that it cannot have",
 				 device->config.name);

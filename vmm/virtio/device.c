@@ -65,6 +65,11 @@ int virtio_device_interrupt_fd(const struct virtio_device *device, unsigned int 
 	return device->transport->interrupt_fd(device->transport_opaque, queue);
 }
 
+void virtio_device_interrupt(struct virtio_device *device, unsigned int queue)
+{
+	interrupt(device, queue);
+}
+
 void virtio_device_config_changed(struct virtio_device *device)
 {
 	device->generation++;

@@ -105,6 +105,9 @@ void virtio_device_clear(struct virtio_device *device);
 
 /* Interrupts the guest if virtqueue_commit() says that it wants that.  [d] */
 void virtio_device_commit(struct virtio_device *device, unsigned int queue);
+/* Interrupts the guest for a queue that another process serves, which has looked whether the
+ * guest wants that.  [any] */
+void virtio_device_interrupt(struct virtio_device *device, unsigned int queue);
 /* The device itself changed its configuration space.  [m] */
 void virtio_device_config_changed(struct virtio_device *device);
 /* For somebody who fills a queue in this device's stead; -1: there is no such eventfd.  [m] */

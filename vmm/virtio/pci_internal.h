@@ -29,6 +29,9 @@ struct virtio_pci {
 	pthread_mutex_t *lock;
 	unsigned int capability;	/* VIRTIO_PCI_CAP_PCI_CFG's */
 
+	void (*removed)(void *opaque);	/* NULL: nobody wants to know */
+	void *removed_opaque;
+
 	uint32_t device_feature_select;
 	uint32_t driver_feature_select;
 	uint64_t driver_features;	/* as the driver wrote them */

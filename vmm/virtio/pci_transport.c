@@ -31,6 +31,7 @@ static const struct identity identities[] = {
 	{ VIRTIO_ID_CONSOLE, 0x1003, 0x078000 },
 	{ VIRTIO_ID_RNG, 0x1005, 0x00ff00 },
 	{ VIRTIO_ID_VSOCK, 0, 0x078000 },
+	{ VIRTIO_ID_FS, 0, 0x018000 },
 };
 
 static const struct identity *identity_of(const struct virtio_device *device)
@@ -394,12 +395,21 @@ static void function_reset(void *opaque)
 	virtio_pci_set_status(opaque, 0, false);
 }
 
+static void function_removed(void *opaque)
+{
+	struct virtio_pci *pci = opaque;
+
+	if (pci->removed)
+		pci->removed(pci->removed_opaque);
+}
+
 static const struct pci_device_ops function_ops = {
 	.read = bar_read,
 	.write = bar_write,
 	.capability_read = capability_read,
 	.capability_written = capability_written,
 	.reset = function_reset,
+	.removed = function_removed,
 };
 
 static struct pci_device *make_function(struct virtio_pci *pci)
@@ -464,6 +474,17 @@ struct virtio_pci *virtio_pci_new(struct virtio_device *device, struct uv_loop_s
 struct pci_device *virtio_pci_function(struct virtio_pci *pci)
 {
 	return pci->function;
+}
+
+void virtio_pci_set_removed(struct virtio_pci *pci, void (*removed)(void *opaque), void *opaque)
+{
+	pci->removed = removed;
+	pci->removed_opaque = opaque;
+}
+
+void virtio_pci_reset(struct virtio_pci *pci)
+{
+	virtio_pci_set_status(pci, 0, false);
 }
 
 static void closed(uv_handle_t *handle)

@@ -28,6 +28,10 @@ struct virtio_pci *virtio_pci_new(struct virtio_device *device, struct uv_loop_s
 				  pthread_mutex_t *lock, GError **error);
 /* For pci_host_attach(). */
 struct pci_device *virtio_pci_function(struct virtio_pci *pci);
+/* `removed` is called when the guest has let go of the function (struct pci_device_ops). */
+void virtio_pci_set_removed(struct virtio_pci *pci, void (*removed)(void *opaque), void *opaque);
+/* As a reset of the function: the device has ended all work when it returns, and is silent. */
+void virtio_pci_reset(struct virtio_pci *pci);
 /* The function must be detached.  NULL is fine.  The loop must run once more to close what
  * is left.  By the thread of the loop, with the lock held. */
 void virtio_pci_free(struct virtio_pci *pci);

@@ -35,12 +35,13 @@ gboolean harness_load(const struct harness *harness, uint8_t *data, size_t lengt
 		      char **message)
 {
 	g_autoptr(GBytes) kernel = g_bytes_new_static(data, length);
+	static const struct cpu_topology one = { .sockets = 1, .cores = 1, .threads = 1 };
 	const struct boot_config config = {
 		.kernel = "the kernel",
 		.command_line = "console=ttyS0",
 		.modules = harness->modules,
 		.module_count = harness->module_count,
-		.cpus = 1,
+		.topology = &one,
 	};
 	struct boot_result result = { 0 };
 	g_autoptr(GError) error = NULL;

@@ -24,6 +24,10 @@ static const struct control_argument arguments[] = {
 	{ .name = "path", .type = CONTROL_STRING, .required = TRUE, .low = 1, .high = 8 },
 	{ .name = "size", .type = CONTROL_INTEGER, .low = -2, .high = 500 },
 	{ .name = "ro", .type = CONTROL_BOOLEAN },
+	{ .name = "descriptors", .type = CONTROL_INTEGER, .low = 1, .high = 1 },
+	{ .name = "id", .type = CONTROL_STRING, .low = 1, .high = 32 },
+	{ .name = "force", .type = CONTROL_BOOLEAN },
+	{ .name = "timeout", .type = CONTROL_INTEGER, .low = 10, .high = 600 },
 };
 
 static const struct control_command command = {
@@ -98,6 +102,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #else
 static const char *const seeds[] = {
 	"{\"id\":1,\"command\":\"attach\",\"arguments\":{\"path\":\"a\",\"size\":12,\"ro\":true}}",
+	"{\"id\":2,\"command\":\"attach-disk\",\"arguments\":{\"path\":\"d.img\",\"descriptors\":1,"
+	"\"id\":\"data\",\"size\":500}}",
+	"{\"id\":3,\"command\":\"detach\",\"arguments\":{\"path\":\"disk0\",\"force\":true,\"timeout\":30}}",
 	"{\"id\":9007199254740991,\"command\":\"status\"}",
 	"{ \"arguments\" : { \"path\" : \"\\u00e9\\ud83d\\ude00\" } , \"command\" : \"a\", \"id\" : 0 }",
 	"{\"id\":1,\"command\":\"x\",\"arguments\":{\"a\":[[1,2.5e3,-0],{\"b\":null}],\"c\":false}}",

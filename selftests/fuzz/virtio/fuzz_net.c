@@ -43,13 +43,13 @@ static const struct virtio_transport_ops transport_ops = { .interrupt = no_inter
 
 static void work(struct fuzz *fuzz)
 {
-	struct net_device *device = (struct net_device *)fuzz->device;
+	struct net_pair *pair = ((struct net_device *)fuzz->device)->pairs[0];
 
 	if (!fuzz->device->active)
 		return;
 	for (unsigned int i = 0; i < 4; i++) {
-		net_transmit_frames(device);
-		net_receive_frames(device);
+		net_transmit_frames(pair);
+		net_receive_frames(pair);
 	}
 }
 
@@ -82,7 +82,7 @@ static void start(struct fuzz *fuzz)
 	}
 	virtio_device_set_status(fuzz->device, status | VIRTIO_CONFIG_S_DRIVER_OK, false);
 	if (fuzz->device->active)
-		iothread_pause(((struct net_device *)fuzz->device)->thread);
+		iothread_pause(((struct net_device *)fuzz->device)->pairs[0]->thread);
 }
 
 static void make_available(struct fuzz *fuzz, unsigned int queue, uint16_t head)
@@ -172,13 +172,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct net_device_config net_config = { .name = "net0", .mac = { 2 } };
 	static struct virtio_memory virtio;
 	struct fuzz fuzz = { .input = { data, MIN(size, 256) } };
+	struct net *net;
 	int ends[2];
 
 	if (!virtio.ram)
 		virtio.ram = guest_memory_new(-1, MEMORY_SIZE, NULL);
 	CHECK(virtio.ram && socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
 	fuzz.far = ends[1];
-	fuzz.device = net_device_new(&net_config, &virtio, net_stream_new(ends[0]), NULL);
+	net = net_stream_new(ends[0], 0);
+	fuzz.device = net_device_new(&net_config, &virtio, &net, 1, NULL);
 	CHECK(fuzz.device);
 	virtio_device_attach(fuzz.device, &transport_ops, NULL);
 	fuzz.ram = guest_memory_pointer(virtio.ram, 0, MEMORY_SIZE);

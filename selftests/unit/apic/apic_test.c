@@ -100,9 +100,16 @@ static void fake_apic_mode_changed(struct mica_vcpu *vcpu)
 	machine.mode_changes++;
 }
 
-static const struct mica_backend fake_backend = {
+static void fake_apic_vectors_changed(struct mica_vcpu *vcpu, u8 waiting, u8 in_service)
+{
+	machine.waiting = waiting;
+	machine.in_service = in_service;
+}
+
+static struct mica_backend fake_backend = {
 	.name = "fake",
 	.apic_mode_changed = fake_apic_mode_changed,
+	.apic_vectors_changed = fake_apic_vectors_changed,
 	.set_deadline = fake_set_deadline,
 };
 
@@ -129,10 +136,16 @@ static struct mica_vcpu *add_vcpu(unsigned int id)
 	return vcpu;
 }
 
+void machine_cpu_delivers(void)
+{
+	fake_backend.delivers_interrupts = true;
+}
+
 static int setup(void **state, unsigned int count)
 {
 	unsigned int id;
 
+	fake_backend.delivers_interrupts = false;
 	memset(&machine, 0, sizeof(machine));
 	tsc_khz = TSC_KHZ;
 	machine.tsc = HOST_TSC;

@@ -28,6 +28,7 @@ struct machine {
 	unsigned int hrtimer_starts;
 	unsigned int mode_changes;
 	unsigned int kicks[MICA_MAX_VCPUS];
+	u8 waiting, in_service;		/* what the backend was told last */
 	long pages;			/* allocated and not freed */
 	bool no_memory;
 	bool yield;			/* the CPU to other threads after each request */
@@ -45,6 +46,8 @@ int machine_teardown(void **state);
 
 struct mica_vcpu *machine_vcpu(unsigned int id);
 void machine_x2apic(void);		/* all vCPUs switch */
+/* From now on until the test's end the CPU takes vectors from IRR by itself, and ends them. */
+void machine_cpu_delivers(void);
 /* Host time passes; timers fire on the tick.  The backend's only for loaded vCPUs that do not
  * block. */
 void machine_advance(u64 ticks);

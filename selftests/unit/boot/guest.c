@@ -22,12 +22,13 @@ gboolean guest_boot(struct guest *guest, GByteArray *image, const char *command_
 		    const struct boot_module *modules, size_t module_count)
 {
 	g_autofree char *kernel = guest_file("kernel", image->data, image->len);
+	static const struct cpu_topology two = { .sockets = 1, .cores = 2, .threads = 1 };
 	const struct boot_config config = {
 		.kernel = kernel,
 		.command_line = command_line,
 		.modules = modules,
 		.module_count = module_count,
-		.cpus = 2,
+		.topology = &two,
 	};
 
 	g_byte_array_unref(image);

@@ -110,14 +110,21 @@ static struct table find_facs(void)
 }
 
 /* Slots 1, 6 and 31 have functions with interrupts. */
-static void build(unsigned int cpus)
+static void build_topology(const struct cpu_topology *topology)
 {
 	const struct pci_map pci = {
 		.mem64 = 0x1000000000, .mem64_size = 0x2000000000, .buses = 5, .slots = 0x80000042,
 	};
 
 	guest_new(&guest, 4);
-	assert_int_equal(acpi_build(guest.memory, cpus, &pci), BOOT_ACPI_ADDRESS);
+	assert_int_equal(acpi_build(guest.memory, topology, &pci), BOOT_ACPI_ADDRESS);
+}
+
+static void build(unsigned int cpus)
+{
+	const struct cpu_topology topology = { .sockets = 1, .cores = cpus, .threads = 1 };
+
+	build_topology(&topology);
 }
 
 static void rsdp(void **unused)
@@ -234,6 +241,23 @@ static void madt(void **unused)
 		assert_memory_equal(table.bytes + 44 + 8 * i, lapic, sizeof(lapic));
 	}
 	assert_memory_equal(table.bytes + 44 + 8 * cpus, tail, sizeof(tail));
+}
+
+/* The first threads of all cores come first; gaps of APIC ids stay free. */
+static void madt_with_threads(void **unused)
+{
+	static const struct cpu_topology topology = { .sockets = 2, .cores = 3, .threads = 2 };
+	static const uint8_t ids[] = { 0, 2, 4, 8, 10, 12, 1, 3, 5, 9, 11, 13 };
+	struct table table;
+
+	(void)unused;
+	build_topology(&topology);
+	table = find_table("APIC");
+	for (unsigned int i = 0; i < sizeof(ids); i++) {
+		const uint8_t lapic[] = { 0, 8, i, ids[i], 1, 0, 0, 0 };
+
+		assert_memory_equal(table.bytes + 44 + 8 * i, lapic, sizeof(lapic));
+	}
 }
 
 static void mcfg(void **unused)
@@ -498,6 +522,7 @@ int main(void)
 		cmocka_unit_test_teardown(fadt, teardown),
 		cmocka_unit_test_teardown(facs, teardown),
 		cmocka_unit_test_teardown(madt, teardown),
+		cmocka_unit_test_teardown(madt_with_threads, teardown),
 		cmocka_unit_test_teardown(mcfg, teardown),
 		cmocka_unit_test_teardown(ecam_is_reserved, teardown),
 		cmocka_unit_test_teardown(iasl_reads_the_tables, teardown),

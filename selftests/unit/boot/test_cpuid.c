@@ -57,7 +57,7 @@ static struct mica_cpuid make_host(const char *vendor, uint32_t max)
 	bool intel = strcmp(vendor, "GenuineIntel") == 0;
 
 	add_vendor(&host, max, vendor);
-	add(&host, 0x1, 0, 0, 0x000906ea, 0x07100800, 0x7fffffff, 0xffffffff);
+	add(&host, 0x1, 0, 0, 0x000906ea, 0x07100800, 0xffffffff, 0xffffffff);
 	add(&host, 0x2, 0, 0, 0x76036301, 0x00f0b5ff, 0, 0x00c30000);
 	if (intel) {
 		add(&host, 0x4, 0, SUBLEAF, 0x1c004121, 0x01c0003f, 63, 0);
@@ -91,13 +91,32 @@ static struct mica_cpuid make_host(const char *vendor, uint32_t max)
 	return host;
 }
 
+static void make_policy(const char *text, const struct mica_cpuid *host,
+			const struct mica_info *info, unsigned int id, unsigned int cpus,
+			struct mica_cpuid *policy)
+{
+	const struct cpu_topology topology = { .sockets = 1, .cores = cpus, .threads = 1 };
+	struct cpu_model model = { 0 };
+	struct cpu_features features;
+	const struct cpuid_source source = {
+		.host = host, .info = info, .features = &features, .topology = &topology,
+	};
+	g_autoptr(GError) error = NULL;
+
+	if (!cpu_model_parse(&model, text, &error) ||
+	    !cpu_model_resolve(&model, host, info, &features, &error))
+		fail_msg("%s", error->message);
+	cpu_model_clear(&model);
+	memset(policy, 0xff, sizeof(*policy));
+	cpuid_policy(&source, id, policy);
+}
+
 static struct mica_cpuid policy_of(const struct mica_cpuid *host, const struct mica_info *info,
 				   unsigned int id, unsigned int cpus)
 {
 	struct mica_cpuid policy;
 
-	memset(&policy, 0xff, sizeof(policy));
-	cpuid_policy(host, info, id, cpus, &policy);
+	make_policy("host", host, info, id, cpus, &policy);
 	assert_in_range(policy.count, 1, MICA_MAX_CPUID);
 	assert_int_equal(policy.pad, 0);
 	return policy;
@@ -148,7 +167,7 @@ static void features(void **unused)
 	assert_int_equal(find(&policy, 7, 0).ebx & 0x02009004, 0);	/* SGX RDT PT */
 	assert_int_equal(find(&policy, 7, 0).ecx & 0xe1802030, 0);
 	assert_int_equal(find(&policy, 7, 0).edx & 0x000c8020, 0);
-	assert_int_equal(find(&policy, 7, 0).edx & 0xfc000000, 0xfc000000);
+	assert_int_equal(find(&policy, 7, 0).edx & 0xfc000000, 0xbc000000);
 	assert_int_equal(find(&policy, 6, 0).eax, 4);
 	assert_int_equal(find(&policy, 6, 0).ebx | find(&policy, 6, 0).ecx, 0);
 	assert_int_equal(find(&policy, 0x80000001, 0).ecx & 0x3988b60c, 0);
@@ -269,6 +288,110 @@ static void amd(void **unused)
 	assert_int_equal(e.eax, 2);
 	assert_int_equal(e.ebx, 2);
 	assert_int_equal(e.ecx, 0);
+	assert_int_equal(find(&policy, 0x80000001, 0).ecx & 0x400002, 0x400002);	/* TOPOEXT */
+	assert_int_equal(find(&policy, 0x80000001, 0).edx & 0x0183f3ff, 0x0183f3ff); /* copies */
+}
+
+/* ------------------------------------------------------------ levels */
+
+static struct mica_cpuid level_policy(const char *text, const char *vendor, uint32_t max)
+{
+	struct mica_cpuid host = make_host(vendor, max);
+	struct mica_cpuid policy;
+
+	make_policy(text, &host, &full_info, 0, 2, &policy);
+	return policy;
+}
+
+/* What a program can ask for, bit by bit the same on a host of each vendor. */
+static void levels_are_alike(void **unused)
+{
+	static const char *const texts[] = { "v1", "v2", "v3", "v3,+aes,+pclmulqdq,+rdtscp" };
+	static const struct {
+		uint32_t leaf;
+		uint32_t subleaf;
+	} leaves[] = {
+		{ 0x6, 0 }, { 0x7, 0 }, { 0x7, 1 }, { 0x7, 2 }, { 0xb, 0 }, { 0xb, 1 }, { 0xd, 0 },
+		{ 0xd, 1 }, { 0xd, 2 }, { 0xd, 3 }, { 0xd, 9 }, { 0xd, 11 }, { 0x80000002, 0 },
+		{ 0x80000003, 0 }, { 0x80000007, 0 }, { 0x80000021, 0 },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+		struct mica_cpuid intel = level_policy(texts[i], "GenuineIntel", 0x1f);
+		struct mica_cpuid amd = level_policy(texts[i], "AuthenticAMD", 0x10);
+
+		for (size_t j = 0; j < G_N_ELEMENTS(leaves); j++) {
+			struct mica_cpuid_entry a = find(&intel, leaves[j].leaf, leaves[j].subleaf);
+			struct mica_cpuid_entry b = find(&amd, leaves[j].leaf, leaves[j].subleaf);
+
+			assert_int_equal(a.eax, b.eax);
+			assert_int_equal(a.ebx, b.ebx);
+			assert_int_equal(a.ecx, b.ecx);
+			assert_int_equal(a.edx, b.edx);
+		}
+		assert_int_equal(find(&intel, 1, 0).ebx, find(&amd, 1, 0).ebx);
+		assert_int_equal(find(&intel, 1, 0).ecx, find(&amd, 1, 0).ecx);
+		assert_int_equal(find(&intel, 1, 0).edx, find(&amd, 1, 0).edx);
+		/* But for topology and the copies of leaf 1. */
+		assert_int_equal(find(&intel, 0x80000001, 0).ecx,
+				 find(&amd, 0x80000001, 0).ecx & ~0x400002u);
+		assert_int_equal(find(&intel, 0x80000001, 0).edx,
+				 find(&amd, 0x80000001, 0).edx & ~0x0183f3ffu);
+	}
+}
+
+/* On Intel's hosts the limits, leaves and identity do not depend on the generation. */
+static void levels_hide_the_generation(void **unused)
+{
+	struct mica_cpuid host = make_host("GenuineIntel", 0x20);
+	struct mica_cpuid old = level_policy("v3", "GenuineIntel", 0x16), new;
+
+	(void)unused;
+	host.entries[1].eax = 0x000c06f2;
+	host.entries[2].eax = 0x00feff01;
+	make_policy("v3", &host, &full_info, 0, 2, &new);
+	assert_int_equal(old.count, new.count);
+	for (uint32_t i = 0; i < old.count; i++)
+		assert_memory_equal(&old.entries[i], &new.entries[i], sizeof(old.entries[i]));
+}
+
+static void level_xsave(void **unused)
+{
+	struct mica_cpuid v2 = level_policy("v2", "GenuineIntel", 0x16);
+	struct mica_cpuid v3 = level_policy("v3", "GenuineIntel", 0x16);
+	struct mica_cpuid v4 = level_policy("v4", "GenuineIntel", 0x16);
+
+	(void)unused;
+	for (uint32_t i = 0; i < 20; i++)
+		assert_zero(find(&v2, 0xd, i));
+	assert_int_equal(find(&v3, 0xd, 0).eax, 7);
+	assert_int_equal(find(&v3, 0xd, 0).ecx, 832);
+	assert_zero(find(&v3, 0xd, 1));
+	assert_int_equal(find(&v3, 0xd, 2).eax, 256);
+	assert_zero(find(&v3, 0xd, 5));
+	assert_zero(find(&v3, 0xd, 9));
+	assert_int_equal(find(&v4, 0xd, 0).eax, 0xe7);
+	assert_int_equal(find(&v4, 0xd, 0).ecx, 2688);
+	assert_int_equal(find(&v3, 7, 0).eax, 0);
+}
+
+static void level_identity(void **unused)
+{
+	struct mica_cpuid policy = level_policy("v2", "AuthenticAMD", 0x10);
+	struct mica_cpuid_entry name = find(&policy, 0x80000002, 0);
+	char text[17] = "";
+
+	(void)unused;
+	memcpy(text, &name.eax, 16);
+	assert_string_equal(text, "Mica x86-64-v2");
+	assert_int_equal(find(&policy, 0, 0).eax, 0xd);
+	assert_int_equal(find(&policy, 1, 0).eax, 0x830f10);
+	assert_int_equal(find(&policy, 0x80000000, 0).eax, 0x8000001e);
+	/* 16 MiB shared by the package's two, 32 KiB of data of each. */
+	assert_int_equal(find(&policy, 0x8000001d, 3).eax, 1 << 14 | 0x163);
+	assert_int_equal(find(&policy, 0x8000001d, 0).eax, 0x121);
+	assert_zero(find(&policy, 0x8000001d, 4));
 }
 
 static void tsc_frequency(void **unused)
@@ -393,8 +516,7 @@ static void odd_hosts(void **unused)
 	struct mica_cpuid policy;
 
 	(void)unused;
-	memset(&policy, 0xff, sizeof(policy));
-	cpuid_policy(&host, &full_info, 0, 1, &policy);
+	make_policy("host", &host, &full_info, 0, 1, &policy);
 	assert_int_equal(policy.count, 0);
 	add_vendor(&host, 0xffffffff, "GenuineIntel");
 	policy = policy_of(&host, &full_info, 0, 1);
@@ -470,6 +592,10 @@ int main(void)
 		cmocka_unit_test(without_x2apic),
 		cmocka_unit_test(topology),
 		cmocka_unit_test(amd),
+		cmocka_unit_test(levels_are_alike),
+		cmocka_unit_test(levels_hide_the_generation),
+		cmocka_unit_test(level_xsave),
+		cmocka_unit_test(level_identity),
 		cmocka_unit_test(tsc_frequency),
 		cmocka_unit_test(newer_topology_leaf),
 		cmocka_unit_test(xsave),

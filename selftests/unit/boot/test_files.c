@@ -21,12 +21,13 @@ static int teardown(void **unused)
 static gboolean boot_path(const char *kernel, const char *module)
 {
 	const struct boot_module list = { (char *)module, NULL };
+	static const struct cpu_topology one = { .sockets = 1, .cores = 1, .threads = 1 };
 	const struct boot_config config = {
 		.kernel = kernel,
 		.command_line = "",
 		.modules = &list,
 		.module_count = module ? 1 : 0,
-		.cpus = 1,
+		.topology = &one,
 	};
 
 	guest_new(&guest, 64);

@@ -70,7 +70,7 @@ static const uint8_t *count_entry(struct tables *tables, const uint8_t *entry)
 	}
 }
 
-static struct tables build(unsigned int cpus, uint32_t slots)
+static struct tables build_topology(const struct cpu_topology *topology, uint32_t slots)
 {
 	const struct pci_map pci = { .buses = 3, .slots = slots };
 	struct tables tables = { 0 };
@@ -79,7 +79,7 @@ static struct tables build(unsigned int cpus, uint32_t slots)
 	uint8_t last = 0;
 
 	guest_new(&guest, 4);
-	mptable_build(guest.memory, cpus, &pci);
+	mptable_build(guest.memory, topology, &pci);
 	pointer = scan();
 	assert_int_equal(pointer[8], 1);
 	assert_int_equal(pointer[9], 4);
@@ -97,6 +97,26 @@ static struct tables build(unsigned int cpus, uint32_t slots)
 	}
 	assert_ptr_equal(entry, tables.table + tables.length);
 	return tables;
+}
+
+static struct tables build(unsigned int cpus, uint32_t slots)
+{
+	const struct cpu_topology topology = { .sockets = 1, .cores = cpus, .threads = 1 };
+
+	return build_topology(&topology, slots);
+}
+
+/* APIC ids have gaps; the processors are in the order of the MADT. */
+static void processors_with_threads(void **unused)
+{
+	static const struct cpu_topology topology = { .sockets = 2, .cores = 3, .threads = 2 };
+	static const uint8_t ids[] = { 0, 2, 4, 8, 10, 12, 1, 3, 5, 9, 11, 13 };
+	struct tables tables = build_topology(&topology, 0);
+
+	(void)unused;
+	assert_int_equal(tables.processors, sizeof(ids));
+	for (unsigned int i = 0; i < sizeof(ids); i++)
+		assert_int_equal(tables.table[44 + 20 * i + 1], ids[i]);
 }
 
 static void processors(void **unused)
@@ -146,6 +166,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(processors, teardown),
+		cmocka_unit_test_teardown(processors_with_threads, teardown),
 		cmocka_unit_test_teardown(interrupts, teardown),
 	};
 

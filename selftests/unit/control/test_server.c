@@ -524,14 +524,22 @@ static void test_stats(void **state)
 	struct fixture *fixture = *state;
 	struct guest guest = { 0 };
 	struct control_client *client;
-	JsonObject *stats, *memory, *vcpu, *counters;
+	JsonObject *status, *stats, *memory, *vcpu, *counters;
 	JsonArray *vcpus;
 
 	fixture->config.cpus = 2;
+	fixture->config.topology = (struct cpu_topology){ .threads = 2 };
 	start(&guest, fixture, busy, G_N_ELEMENTS(busy));
 	client = connect_to(&guest);
 	wait_for_runs(100);
 	control_registry_add_stats(guest.machine->commands, append, (char *)"two");
+	status = ask(client, "status");
+	assert_string_equal(json_object_get_string_member(status, "cpu"), "host");
+	vcpu = json_object_get_object_member(status, "topology");
+	assert_int_equal(json_object_get_int_member(vcpu, "sockets"), 1);
+	assert_int_equal(json_object_get_int_member(vcpu, "cores"), 1);
+	assert_int_equal(json_object_get_int_member(vcpu, "threads"), 2);
+	json_object_unref(status);
 	stats = ask(client, "stats");
 	memory = json_object_get_object_member(stats, "memory");
 	assert_int_equal(json_object_get_int_member(memory, "size"), 2 << 20);

@@ -152,6 +152,8 @@ static void hot_plug(struct world *world, uint64_t random)
 	if (world->plugged[i]) {
 		if (random & 256)
 			pci_host_unplug(world->rig.host, world->hot[i].device, NULL);
+		else if ((random & 1536) == 1024)
+			pci_host_pull(world->hot[i].device);
 		else if (random & 512) {
 			fake_free(&world->hot[i], &world->rig);
 			world->plugged[i] = false;

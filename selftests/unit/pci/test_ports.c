@@ -283,6 +283,30 @@ static void surprise(void **state)
 	assert_int_equal(fake.removals, 0);
 }
 
+/* To the guest it has gone, but its driver can still reset it. */
+static void pulled(void **state)
+{
+	uint64_t bar;
+
+	(void)state;
+	pci_host_assign(rig.host);
+	power_on();
+	rig_write(&rig, 1, 0, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	rig_write(&rig, 1, 0, 0x14, 4, rig_read(&rig, 0, 1, PCI_MEMORY_BASE, 2) << 16);
+	bar = rig_read(&rig, 1, 0, 0x14, 4);
+	pci_host_pull(fake.device);
+	rig_expect_message(&rig, MSI_ADDRESS, MSI_DATA);
+	assert_int_equal(slot_status(), PCI_EXP_SLTSTA_PDC | PCI_EXP_SLTSTA_DLLSC);
+	assert_false(link_up());
+	assert_int_equal(rig_read(&rig, 1, 0, 0, 4), 0xffffffff);
+	assert_int_equal(rig_load(&rig, bar + 4, 4), fake_value(1, 4, 4));
+	assert_int_equal(fake.removals, 0);
+	clear_status(0xffff);
+	slot_control(SLTCTL_ALL | PCI_EXP_SLTCTL_PWR_OFF);
+	assert_int_equal(fake.removals, 1);
+	assert_int_equal(rig_load(&rig, bar + 4, 4), 0xffffffff);
+}
+
 static void interrupt_pin(void **state)
 {
 	(void)state;
@@ -339,6 +363,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(hot_plug_and_unplug, setup, teardown),
 		cmocka_unit_test_setup_teardown(power_cycle, setup, teardown),
 		cmocka_unit_test_setup_teardown(surprise, setup, teardown),
+		cmocka_unit_test_setup_teardown(pulled, setup, teardown),
 		cmocka_unit_test_setup_teardown(interrupt_pin, setup, teardown),
 		cmocka_unit_test_setup_teardown(refusals, setup, teardown),
 	};

@@ -17,6 +17,7 @@
 #define REPLY_ACK	1u
 #define REPLY_INFO	3u
 #define REPLY_UNKNOWN	0x80000001u
+#define REPLY_NO_DISK	0x80000006u
 #define HAS_FLAGS	1u
 
 struct option {
@@ -75,11 +76,41 @@ static bool go(struct server *server)
 		uint64_t size;
 		uint16_t flags;
 	} __attribute__((packed)) export = {
-		0, GUINT64_TO_BE((uint64_t)SERVER_DISK), GUINT16_TO_BE(server->flags | HAS_FLAGS),
+		0, GUINT64_TO_BE(server->greeting == SERVER_IS_EMPTY ? 0ull : SERVER_DISK),
+		GUINT16_TO_BE(server->flags | HAS_FLAGS),
+	};
+	const struct {
+		uint16_t type;
+		uint32_t smallest, best, largest;
+	} __attribute__((packed)) sizes = {
+		GUINT16_TO_BE(3), GUINT32_TO_BE(4096), GUINT32_TO_BE(4096), GUINT32_TO_BE(1 << 25),
 	};
 
+	if (server->greeting == SERVER_HAS_NO_DISK)
+		return reply(server, OPTION_GO, REPLY_NO_DISK, NULL, 0);
+	if (server->greeting == SERVER_WANTS_PAGES &&
+	    !reply(server, OPTION_GO, REPLY_INFO, &sizes, sizeof(sizes)))
+		return false;
 	return reply(server, OPTION_GO, REPLY_INFO, &export, sizeof(export)) &&
 	       reply(server, OPTION_GO, REPLY_ACK, NULL, 0);
+}
+
+/* What comes from a client that waits in vain. */
+static bool listen_only(struct server *server)
+{
+	uint8_t byte;
+
+	while (get(server, &byte, 1))
+		;
+	return false;
+}
+
+static bool rave(struct server *server)
+{
+	uint8_t noise[160];
+
+	memset(noise, 0xa5, sizeof(noise));
+	return put(server, noise, sizeof(noise)) && listen_only(server);
 }
 
 static bool negotiate(struct server *server)
@@ -94,8 +125,16 @@ static bool negotiate(struct server *server)
 	uint8_t data[4096];
 	uint32_t length;
 
+	if (server->greeting == SERVER_HANGS_UP)
+		return false;
+	if (server->greeting == SERVER_IS_MUTE)
+		return listen_only(server);
+	if (server->greeting == SERVER_MUMBLES)
+		return rave(server);
 	if (!put(server, &hello, sizeof(hello)) || !get(server, data, 4))
 		return false;
+	if (server->greeting == SERVER_IGNORES_OPTIONS)
+		return listen_only(server);
 	while (get(server, &option, sizeof(option))) {
 		length = GUINT32_FROM_BE(option.length);
 		if (length > sizeof(data) || (length && !get(server, data, length)))
@@ -109,19 +148,62 @@ static bool negotiate(struct server *server)
 	return false;
 }
 
-static bool do_command(struct server *server, const struct command *command, uint64_t offset,
-		       uint32_t length)
+/* The first half of it, if it is cut. */
+static bool put_answer(struct server *server, const struct command *command, uint64_t cookie,
+		       uint32_t error, const uint8_t *data, uint32_t length, bool cut)
 {
-	bool fails = atomic_load(&server->mood) == SERVER_REFUSES;
 	const struct answer answer = {
-		GUINT32_TO_BE(ANSWER_MAGIC), GUINT32_TO_BE(fails ? EIO : 0), command->cookie,
+		GUINT32_TO_BE(ANSWER_MAGIC), GUINT32_TO_BE(error), cookie,
 	};
+	bool has_data = command->type == 0 && !error;
 
-	if (command->type == 6 && !fails)
-		memset(server->disk + offset, 0, length);
-	if (!put(server, &answer, sizeof(answer)))
+	if (cut && !has_data)
+		return put(server, &answer, sizeof(answer) / 2);
+	return put(server, &answer, sizeof(answer)) &&
+	       (!has_data || put(server, data, cut ? length / 2 : length));
+}
+
+static bool do_command(struct server *server, const struct command *command, uint64_t offset,
+		       uint32_t length, enum server_mood mood)
+{
+	const uint8_t *data = server->disk + offset;
+	uint64_t cookie = command->cookie;
+
+	switch (mood) {
+	case SERVER_ANSWERS:
+		break;
+	case SERVER_REFUSES:
+		return put_answer(server, command, cookie, server->error ? server->error : EIO,
+				  data, length, false);
+	case SERVER_LEAVES:
 		return false;
-	return command->type || fails || put(server, server->disk + offset, length);
+	case SERVER_IS_SILENT:
+		return true;
+	case SERVER_BREAKS_OFF:
+		put_answer(server, command, cookie, 0, data, length, true);
+		return false;
+	case SERVER_PAUSES:
+		return put_answer(server, command, cookie, 0, data, length, true) &&
+		       listen_only(server);
+	case SERVER_RAVES:
+		return rave(server);
+	case SERVER_CONFUSES:
+		return put_answer(server, command, ~cookie, 0, data, length, false);
+	case SERVER_IS_SLOW:
+		g_usleep(G_USEC_PER_SEC / 2);
+	}
+	if (command->type == 6)
+		memset(server->disk + offset, 0, length);
+	return put_answer(server, command, cookie, 0, data, length, false);
+}
+
+/* Of the next command. */
+static enum server_mood mood_of(struct server *server)
+{
+	if (!atomic_load(&server->good))
+		return atomic_load(&server->mood);
+	atomic_fetch_sub(&server->good, 1);
+	return SERVER_ANSWERS;
 }
 
 static bool serve(struct server *server)
@@ -145,10 +227,7 @@ static bool serve(struct server *server)
 	g_string_append(server->log, command.flags & 2 ? "." : "");
 	if (command.type == 1 && !get(server, server->disk + offset, length))
 		return false;
-	if (atomic_load(&server->mood) == SERVER_LEAVES)
-		return false;
-	return atomic_load(&server->mood) == SERVER_IS_SILENT ||
-	       do_command(server, &command, offset, length);
+	return do_command(server, &command, offset, length, mood_of(server));
 }
 
 static void *run(void *opaque)

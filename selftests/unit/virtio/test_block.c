@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_blk.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../../../vmm/devices/block/device.h"
@@ -179,6 +181,50 @@ static void unaligned(void **unused)
 	assert_int_equal(*(uint8_t *)bench_at(&disk.bench, STATUS + 5, 1), VIRTIO_BLK_S_OK);
 	assert_int_equal(pread(disk.fd, expected, 1024, 5 * 512), 1024);
 	assert_memory_equal(expected, bench_at(&disk.bench, DATA + 1, 1024), 1024);
+	close_disk(&disk);
+}
+
+/* The guest is told, and what lies behind the old end can be used at once. */
+static void another_size(void **unused)
+{
+	const struct request behind = { VIRTIO_BLK_T_OUT, DISK_SECTORS, 512, 0 };
+	g_autoptr(GError) error = NULL;
+	struct disk disk;
+
+	(void)unused;
+	open_disk(&disk, false, BLOCK_CACHE_AUTO, 1);
+	bench_start(&disk.bench, COMMON, RING_SIZE);
+	assert_int_equal(transact(&disk, 0, &behind), VIRTIO_BLK_S_IOERR);
+	assert_true(block_device_resize(disk.bench.device, 2 * DISK_SIZE, false, NULL));
+	assert_int_equal(atomic_load(&disk.bench.config_interrupts), 1);
+	assert_int_equal(virtio_device_config_read(disk.bench.device, 0, 8), 2 * DISK_SECTORS);
+	assert_int_equal(lseek(disk.fd, 0, SEEK_END), 2 * DISK_SIZE);
+	assert_int_equal(transact(&disk, 0, &behind), VIRTIO_BLK_S_OK);
+	assert_same(&disk, DISK_SECTORS, 512);
+	assert_true(block_device_resize(disk.bench.device, 2 * DISK_SIZE, false, NULL));
+	assert_int_equal(atomic_load(&disk.bench.config_interrupts), 1);
+	assert_false(block_device_resize(disk.bench.device, DISK_SIZE, false, &error));
+	assert_non_null(strstr(error->message, "cut off"));
+	assert_true(block_device_resize(disk.bench.device, DISK_SIZE, true, NULL));
+	assert_int_equal(atomic_load(&disk.bench.config_interrupts), 2);
+	assert_int_equal(block_device_size(disk.bench.device), DISK_SIZE);
+	assert_int_equal(transact(&disk, 0, &behind), VIRTIO_BLK_S_IOERR);
+	close_disk(&disk);
+}
+
+/* A read-only disk follows its file, and does not change it. */
+static void another_size_read_only(void **unused)
+{
+	g_autoptr(GError) error = NULL;
+	struct disk disk;
+
+	(void)unused;
+	open_disk(&disk, true, BLOCK_CACHE_AUTO, 1);
+	assert_false(block_device_resize(disk.bench.device, 2 * DISK_SIZE, false, &error));
+	assert_non_null(strstr(error->message, "read-only"));
+	assert_int_equal(ftruncate(disk.fd, DISK_SIZE / 2 + 100), 0);
+	assert_true(block_device_resize(disk.bench.device, 0, false, NULL));
+	assert_int_equal(block_device_size(disk.bench.device), DISK_SIZE / 2);
 	close_disk(&disk);
 }
 
@@ -469,14 +515,77 @@ static void images(void **unused)
 	close(fd);
 }
 
+enum { BURST = 32 };
+
+static void nothing_done(struct block_request *request, int error)
+{
+	(void)request;
+	(void)error;
+}
+
+/* In a process of its own: has the kernel write for a while, says so to `ready', and waits. */
+static void write_until_killed(const char *path, int ready)
+{
+	static struct block_request requests[BURST];
+	static struct iovec iov[BURST];
+	struct block *block = block_file_open(path, false, BLOCK_CACHE_AUTO, NULL);
+	uint8_t *data = g_malloc0(DISK_SIZE);
+
+	for (unsigned int i = 0; block && i < BURST; i++) {
+		iov[i] = (struct iovec){ data, DISK_SIZE };
+		requests[i] = (struct block_request){
+			.op = BLOCK_WRITE, .durable = true, .offset = (uint64_t)i * DISK_SIZE,
+			.length = DISK_SIZE, .iov = &iov[i], .iov_count = 1, .done = nothing_done,
+		};
+		block_submit(block, &requests[i]);
+	}
+	if (block)
+		block_submitted(block);
+	if (write(ready, block ? "y" : "n", 1) == 1)
+		pause();
+	_exit(1);
+}
+
+/* Whoever comes after a VMM that was killed gets its disk at once. */
+static void killed_before(void **unused)
+{
+	g_autofree char *path = NULL;
+	int fd = g_file_open_tmp("mica-disk-XXXXXX", &path, NULL);
+	struct block *block;
+	char answer = 0;
+	int ready[2];
+	pid_t pid;
+
+	(void)unused;
+	assert_int_equal(ftruncate(fd, (off_t)BURST * DISK_SIZE), 0);
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid)
+		write_until_killed(path, ready[1]);
+	assert_int_equal(read(ready[0], &answer, 1), 1);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(answer, 'y');
+	block = block_file_open(path, false, BLOCK_CACHE_AUTO, NULL);
+	assert_non_null(block);
+	block_close(block);
+	close(ready[0]);
+	close(ready[1]);
+	unlink(path);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_and_writes), cmocka_unit_test(unaligned),
+		cmocka_unit_test(another_size), cmocka_unit_test(another_size_read_only),
 		cmocka_unit_test(serial), cmocka_unit_test(wrong_requests),
 		cmocka_unit_test(shrinks), cmocka_unit_test(read_only), cmocka_unit_test(ranges), cmocka_unit_test(many_segments),
 		cmocka_unit_test(bad_chains), cmocka_unit_test(reset_under_load),
 		cmocka_unit_test(cache_modes), cmocka_unit_test(images),
+		cmocka_unit_test(killed_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

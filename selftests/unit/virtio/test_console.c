@@ -244,6 +244,10 @@ static void tells_size(void **unused)
 	console_resize(f.bench.device, 100, 30);
 	assert_int_equal(atomic_load(&f.bench.config_interrupts), 1);
 	assert_int_equal(virtio_device_config_read(f.bench.device, 0, 4), 30u << 16 | 100);
+	/* The next driver is told as well. */
+	bench_reset(&f.bench);
+	start(&f, VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE));
+	assert_int_equal(atomic_load(&f.bench.config_interrupts), 2);
 	close_console(&f);
 }
 
@@ -345,6 +349,61 @@ static void carries_much(void **unused)
 	close_console(&f);
 }
 
+/* A driver that notifies only when it is asked to, as real ones. */
+static void add_quietly(struct fixture *f, unsigned int queue, uint64_t gpa, uint32_t length,
+			bool writable)
+{
+	const struct buffer buffer = { gpa, length, writable };
+
+	driver_add(&f->bench.drivers[queue], &buffer, 1);
+	if (driver_must_notify(&f->bench.drivers[queue], 1))
+		virtio_device_notify(f->bench.device, queue);
+	turn(f);
+}
+
+static void asks_for_notifications(struct fixture *f, uint64_t features)
+{
+	unsigned int back = 0, asked;
+	size_t taken = 0;
+	uint32_t written;
+
+	open_console(f, 0);
+	start(f, features);
+	for (unsigned int i = 0; i < 80; i++) {
+		f->ends[0].room = i % 3 ? 1000 : 50;
+		if (i % 3 == 1)
+			console_writable(f->bench.device, 0);
+		add_quietly(f, 1, BUFFER_BASE, 100, false);
+		while (got(f, 1, &written))
+			back++;
+		assert_int_equal(back, i % 3 ? i + 1 : i);
+	}
+	assert_int_equal(f->ends[0].count, 8000);
+	for (unsigned int i = 0; i < 100; i++) {
+		taken += input(f, 0, "0123456789");
+		asked = f->ends[0].asked;
+		add_quietly(f, 0, BUFFER_BASE, 7, true);
+		assert_int_equal(f->ends[0].asked, asked + 1);
+		while (got(f, 0, &written))
+			taken -= written;
+	}
+	taken += input(f, 0, "0123456789");
+	assert_true(got(f, 0, &written));
+	assert_int_equal(taken, written);
+	close_console(f);
+}
+
+static void asks_when_it_waits(void **unused)
+{
+	struct fixture f;
+
+	(void)unused;
+	asks_for_notifications(&f, SPLIT);
+	asks_for_notifications(&f, SPLIT | EVENT_IDX);
+	asks_for_notifications(&f, PACKED);
+	asks_for_notifications(&f, PACKED | EVENT_IDX);
+}
+
 /* Input for a port that nobody has open in the guest stays on the host. */
 static void minds_who_is_there(void **unused)
 {
@@ -430,6 +489,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tells_ports), cmocka_unit_test(tells_size),
 		cmocka_unit_test(carries_bytes), cmocka_unit_test(waits_for_room),
+		cmocka_unit_test(asks_when_it_waits),
 		cmocka_unit_test(carries_much), cmocka_unit_test(minds_who_is_there),
 		cmocka_unit_test(refuses), cmocka_unit_test(starts_at_one),
 	};

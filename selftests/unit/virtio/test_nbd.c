@@ -9,88 +9,9 @@
 
 #include <cmocka.h>
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 
-#include "../../../vmm/backends/block.h"
-#include "nbd_server.h"
-
-#define PATIENCE_MS	10000
-#define ALL		(SERVER_FLUSH | SERVER_FUA | SERVER_TRIM | SERVER_ZEROES)
-
-struct task {
-	struct block_request request;	/* the first member */
-	struct iovec iov[3];
-	int error;
-	bool done;
-};
-
-static void task_done(struct block_request *request, int error)
-{
-	struct task *task = (struct task *)request;
-
-	assert_false(task->done);
-	task->done = true;
-	task->error = error;
-}
-
-static struct block *open_disk(struct server *server, bool read_only)
-{
-	g_autoptr(GError) error = NULL;
-	struct block *block = block_nbd_open(server->name, read_only, &error);
-
-	if (!block)
-		fail_msg("%s", error->message);
-	return block;
-}
-
-static void begin(struct block *block, struct task *task)
-{
-	task->request.done = task_done;
-	task->done = false;
-	block_submit(block, &task->request);
-	block_submitted(block);
-}
-
-static void wait_for(struct block *block, const struct task *task)
-{
-	struct pollfd fd = { .fd = block->fd, .events = POLLIN };
-
-	while (!task->done) {
-		assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
-		block_reap(block);
-	}
-}
-
-static int run(struct block *block, struct task *task)
-{
-	begin(block, task);
-	wait_for(block, task);
-	return task->error;
-}
-
-/* One buffer, or three of which the second is tiny. */
-static void fill_iov(struct task *task, uint8_t *buffer, size_t length, bool split)
-{
-	size_t first = split ? length / 2 : length;
-	size_t second = split ? 24 : 0;
-
-	task->iov[0] = (struct iovec){ buffer, first };
-	task->iov[1] = (struct iovec){ buffer + first, second };
-	task->iov[2] = (struct iovec){ buffer + first + second, length - first - second };
-	task->request.iov = task->iov;
-	task->request.iov_count = split ? 3 : 1;
-	task->request.length = length;
-}
-
-static int transfer(struct block *block, enum block_op op, uint64_t offset, uint8_t *buffer,
-		    size_t length, bool split)
-{
-	struct task task = { .request = { .op = op, .offset = offset } };
-
-	fill_iov(&task, buffer, length, split);
-	return run(block, &task);
-}
+#include "nbd_disk.h"
 
 /* Longer than one NBD command, in one buffer and in three. */
 static void transfers(void **unused)
@@ -102,7 +23,7 @@ static void transfers(void **unused)
 	struct block *block;
 
 	(void)unused;
-	server_start(&server, ALL);
+	server_start(&server, SERVER_ALL);
 	block = open_disk(&server, false);
 	assert_int_equal(block->size, SERVER_DISK);
 	for (int split = 0; split < 2; split++) {
@@ -129,7 +50,7 @@ static void several_at_once(void **unused)
 	struct block *block;
 
 	(void)unused;
-	server_start(&server, ALL);
+	server_start(&server, SERVER_ALL);
 	for (unsigned int i = 0; i < COUNT; i++)
 		memset(server.disk + 512 * i, i + 1, 512);
 	block = open_disk(&server, false);
@@ -157,7 +78,7 @@ static void asks_what_it_can(void **unused)
 		uint16_t flags;
 		const char *log;
 	} cases[] = {
-		{ ALL, "fw!tz!.z" },
+		{ SERVER_ALL, "fw!tz!.z" },
 		{ SERVER_FLUSH | SERVER_TRIM, "fwftwwfww" },
 		{ SERVER_FLUSH | SERVER_ZEROES, "fwfz.fz" },
 		{ 0, "wwwww" },
@@ -205,7 +126,7 @@ static void fails(void **unused)
 	struct block *block;
 
 	(void)unused;
-	server_start(&server, ALL);
+	server_start(&server, SERVER_ALL);
 	block = open_disk(&server, false);
 	atomic_store(&server.mood, SERVER_REFUSES);
 	assert_int_equal(transfer(block, BLOCK_READ, 0, data, 512, false), -EIO);
@@ -228,7 +149,7 @@ static void server_goes(void **unused)
 	struct block *block;
 
 	(void)unused;
-	server_start(&server, ALL);
+	server_start(&server, SERVER_ALL);
 	block = open_disk(&server, false);
 	assert_int_equal(transfer(block, BLOCK_READ, 0, data[0], 512, false), 0);
 	atomic_store(&server.mood, SERVER_LEAVES);
@@ -260,7 +181,7 @@ static void server_is_silent(void **unused)
 	struct block *block;
 
 	(void)unused;
-	server_start(&server, ALL);
+	server_start(&server, SERVER_ALL);
 	block = open_disk(&server, false);
 	atomic_store(&server.mood, SERVER_IS_SILENT);
 	fill_iov(&task, data, 2048, true);
@@ -282,13 +203,13 @@ static void refusals(void **unused)
 	(void)unused;
 	assert_null(block_nbd_open("nbd:unix:/nowhere/socket", false, &missing));
 	assert_non_null(strstr(missing->message, "disk nbd:unix:/nowhere/socket: "));
-	server_start(&server, ALL | SERVER_READ_ONLY);
+	server_start(&server, SERVER_ALL | SERVER_READ_ONLY);
 	assert_null(block_nbd_open(server.name, false, &read_only));
 	assert_non_null(strstr(read_only->message, "use it with `ro`"));
 	server_stop(&server);
 	server_free(&server);
 	memset(&server, 0, sizeof(server));
-	server_start(&server, ALL | SERVER_READ_ONLY);
+	server_start(&server, SERVER_ALL | SERVER_READ_ONLY);
 	block_close(open_disk(&server, true));
 	server_stop(&server);
 	server_free(&server);

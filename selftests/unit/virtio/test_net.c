@@ -22,12 +22,15 @@ struct wire {
 	struct net net;			/* the first member */
 	unsigned int header;
 	unsigned int offloads;
+	atomic_bool on;
 };
+
+#define WIRES	2u
 
 struct fixture {
 	struct bench bench;
-	struct wire wire;
-	int far;
+	struct wire wires[WIRES];
+	int fars[WIRES];
 };
 
 static int wire_set_up(struct net *net, unsigned int header, unsigned int offloads)
@@ -59,33 +62,59 @@ static void wire_close(struct net *net)
 	close(net->fd);
 }
 
+static int wire_enable(struct net *net, bool on)
+{
+	atomic_store(&((struct wire *)net)->on, on);
+	return 0;
+}
+
 static const struct net_ops wire_ops = {
-	.set_up = wire_set_up, .send = wire_send, .receive = wire_receive, .close = wire_close,
+	.set_up = wire_set_up, .send = wire_send, .receive = wire_receive, .enable = wire_enable,
+	.close = wire_close,
 };
 
-static void open_net(struct fixture *f)
+static struct net *open_wire(struct wire *wire, int *far)
+{
+	int size = 1 << 20;
+	int ends[2];
+
+	memset(wire, 0, sizeof(*wire));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends), 0);
+	setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	wire->net = (struct net){
+		.ops = &wire_ops, .fd = ends[0], .offloads = NET_CHECKSUM | NET_TSO4, .mtu = 9000,
+	};
+	atomic_init(&wire->on, true);
+	*far = ends[1];
+	return &wire->net;
+}
+
+static void open_pairs(struct fixture *f, unsigned int count)
 {
 	const struct net_device_config config = {
 		.name = "net0", .mac = { 2, 0, 0, 0, 0, 0x99 },
 	};
-	int size = 1 << 20;
-	int ends[2];
+	struct net *nets[WIRES];
 
-	memset(&f->wire, 0, sizeof(f->wire));
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends), 0);
-	setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	f->wire.net = (struct net){
-		.ops = &wire_ops, .fd = ends[0], .offloads = NET_CHECKSUM | NET_TSO4, .mtu = 9000,
-	};
-	f->far = ends[1];
+	for (unsigned int i = 0; i < count; i++)
+		nets[i] = open_wire(&f->wires[i], &f->fars[i]);
+	for (unsigned int i = count; i < WIRES; i++)
+		f->fars[i] = -1;
 	bench_init(&f->bench);
-	bench_attach(&f->bench, net_device_new(&config, &f->bench.virtio, &f->wire.net, NULL));
+	bench_attach(&f->bench, net_device_new(&config, &f->bench.virtio, nets, count, NULL));
+}
+
+static void open_net(struct fixture *f)
+{
+	open_pairs(f, 1);
 }
 
 static void close_net(struct fixture *f)
 {
 	bench_free(&f->bench);
-	close(f->far);
+	for (unsigned int i = 0; i < WIRES; i++)
+		if (f->fars[i] >= 0)
+			close(f->fars[i]);
 }
 
 static void add(struct fixture *f, unsigned int queue, const struct buffer *buffers,
@@ -103,7 +132,7 @@ static void send_frame(struct fixture *f, unsigned int header, size_t length, ui
 	frame[0] = flags;
 	for (size_t i = 0; i < length; i++)
 		frame[header + i] = i * 11 + 5;
-	assert_int_equal(send(f->far, frame, header + length, 0), header + length);
+	assert_int_equal(send(f->fars[0], frame, header + length, 0), header + length);
 }
 
 static void assert_frame(const uint8_t *bytes, size_t start, size_t count)
@@ -116,10 +145,10 @@ static void assert_frame(const uint8_t *bytes, size_t start, size_t count)
 
 static size_t far_receive(struct fixture *f, uint8_t *buffer, size_t size)
 {
-	struct pollfd fd = { .fd = f->far, .events = POLLIN };
+	struct pollfd fd = { .fd = f->fars[0], .events = POLLIN };
 
 	assert_int_equal(poll(&fd, 1, 10000), 1);
-	return recv(f->far, buffer, size, 0);
+	return recv(f->fars[0], buffer, size, 0);
 }
 
 static void transmits(void **unused)
@@ -137,7 +166,7 @@ static void transmits(void **unused)
 	for (size_t way = 0; way < G_N_ELEMENTS(ways); way++) {
 		open_net(&f);
 		bench_start(&f.bench, ways[way], RING_SIZE);
-		assert_int_equal(f.wire.header, HEADER);
+		assert_int_equal(f.wires[0].header, HEADER);
 		memset(bench_at(&f.bench, TX + 0x100, 60), 0x77, 60);
 		add(&f, 1, nothing, 1);
 		add(&f, 1, huge, 1);
@@ -170,7 +199,7 @@ static void receives(void **unused)
 	open_net(&f);
 	bench_start(&f.bench, VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM) |
 			      VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO4), RING_SIZE);
-	assert_int_equal(f.wire.offloads, NET_CHECKSUM | NET_TSO4);
+	assert_int_equal(f.wires[0].offloads, NET_CHECKSUM | NET_TSO4);
 	header = bench_at(&f.bench, RX, HEADER);
 	send_frame(&f, HEADER, 1000, VIRTIO_NET_HDR_F_DATA_VALID);	/* it waits */
 	add(&f, 0, buffers, 2);
@@ -247,7 +276,7 @@ static void goes_away(void **unused)
 	(void)unused;
 	open_net(&f);
 	bench_start(&f.bench, 0, RING_SIZE);
-	shutdown(f.far, SHUT_RDWR);
+	shutdown(f.fars[0], SHUT_RDWR);
 	add(&f, 0, &(struct buffer){ RX, 2000, true }, 1);
 	add(&f, 1, buffers, 2);
 	bench_wait(&f.bench, 1, &id, &written);
@@ -289,12 +318,110 @@ static void configuration(void **unused)
 	close_net(&f);
 }
 
+/* ---------------------------------------------------------------- several queues */
+
+#define COMMAND		(TX + 0x1000)
+#define MQ		(VIRTIO_BIT(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_BIT(VIRTIO_NET_F_MQ))
+
+static uint8_t command(struct fixture *f, unsigned int queue, uint8_t class, uint16_t pairs,
+		       uint32_t length)
+{
+	const struct virtio_net_ctrl_hdr header = { class, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET };
+	const struct buffer buffers[] = { { COMMAND, length, false }, { COMMAND + 64, 1, true } };
+	uint8_t *bytes = bench_at(&f->bench, COMMAND, 128);
+	uint32_t written;
+	uint16_t id;
+
+	memcpy(bytes, &header, sizeof(header));
+	memcpy(bytes + sizeof(header), &pairs, sizeof(pairs));
+	bytes[64] = 0xee;
+	add(f, queue, buffers, 2);
+	bench_wait(&f->bench, queue, &id, &written);
+	assert_int_equal(written, 1);
+	return bytes[64];
+}
+
+static void send_on(struct fixture *f, unsigned int wire)
+{
+	const uint8_t frame[HEADER + 60] = { [HEADER] = 1 + wire };
+
+	assert_int_equal(send(f->fars[wire], frame, sizeof(frame), 0), sizeof(frame));
+}
+
+static void several_queues(void **unused)
+{
+	const struct buffer buffers[] = { { TX, HEADER, false }, { TX + 0x100, 60, false } };
+	struct fixture f;
+	uint8_t bytes[100];
+	uint32_t written;
+	uint16_t id;
+
+	(void)unused;
+	open_pairs(&f, 2);
+	assert_int_equal(f.bench.device->queue_count, 5);
+	assert_int_equal(virtio_device_config_read(f.bench.device, 8, 2), 2);
+	bench_start(&f.bench, MQ, RING_SIZE);
+	/* One pair at first. */
+	assert_false(atomic_load(&f.wires[1].on));
+	add(&f, 2, &(struct buffer){ RX + 0x1000, 2000, true }, 1);
+	send_on(&f, 1);
+	assert_int_equal(command(&f, 4, VIRTIO_NET_CTRL_MQ, 1, 4), VIRTIO_NET_OK);
+	assert_false(driver_get(&f.bench.drivers[2], &id, &written));
+	assert_int_equal(command(&f, 4, VIRTIO_NET_CTRL_MQ, 2, 4), VIRTIO_NET_OK);
+	assert_true(atomic_load(&f.wires[1].on));
+	bench_wait(&f.bench, 2, &id, &written);
+	assert_int_equal(*(uint8_t *)bench_at(&f.bench, RX + 0x1000 + HEADER, 1), 2);
+	/* What the guest sends on the second pair is sent on the second wire. */
+	add(&f, 3, buffers, 2);
+	bench_wait(&f.bench, 3, &id, &written);
+	assert_int_equal(recv(f.fars[1], bytes, sizeof(bytes), 0), HEADER + 60);
+	/* Wrong commands change nothing. */
+	assert_int_equal(command(&f, 4, VIRTIO_NET_CTRL_MQ, 0, 4), VIRTIO_NET_ERR);
+	assert_int_equal(command(&f, 4, VIRTIO_NET_CTRL_MQ, 3, 4), VIRTIO_NET_ERR);
+	assert_int_equal(command(&f, 4, VIRTIO_NET_CTRL_MQ, 1, 3), VIRTIO_NET_ERR);
+	assert_int_equal(command(&f, 4, VIRTIO_NET_CTRL_MQ, 1, 1), VIRTIO_NET_ERR);
+	assert_int_equal(command(&f, 4, VIRTIO_NET_CTRL_RX, 1, 4), VIRTIO_NET_ERR);
+	assert_true(atomic_load(&f.wires[1].on));
+	/* A reset goes back to one. */
+	bench_reset(&f.bench);
+	bench_start(&f.bench, MQ, RING_SIZE);
+	assert_false(atomic_load(&f.wires[1].on));
+	assert_true(atomic_load(&f.wires[0].on));
+	close_net(&f);
+}
+
+/* The queue of commands is the third one of a driver that knows of one pair. */
+static void commands_alone(void **unused)
+{
+	struct fixture f;
+
+	(void)unused;
+	open_pairs(&f, 2);
+	bench_start(&f.bench, VIRTIO_BIT(VIRTIO_NET_F_CTRL_VQ), RING_SIZE);
+	assert_int_equal(command(&f, 2, VIRTIO_NET_CTRL_MQ, 1, 4), VIRTIO_NET_ERR);
+	close_net(&f);
+}
+
+static void command_without_answer(void **unused)
+{
+	struct fixture f;
+
+	(void)unused;
+	open_pairs(&f, 2);
+	bench_start(&f.bench, MQ, RING_SIZE);
+	add(&f, 4, &(struct buffer){ COMMAND, 4, false }, 1);
+	bench_wait_broken(&f.bench);
+	close_net(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(transmits), cmocka_unit_test(receives),
 		cmocka_unit_test(merges), cmocka_unit_test(goes_away),
 		cmocka_unit_test(bad_buffers), cmocka_unit_test(configuration),
+		cmocka_unit_test(several_queues), cmocka_unit_test(commands_alone),
+		cmocka_unit_test(command_without_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

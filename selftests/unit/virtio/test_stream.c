@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
@@ -36,7 +37,7 @@ static void open_stream(struct fixture *f)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 	setsockopt(ends[1], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	f->far = ends[1];
-	f->net = net_stream_new(ends[0]);
+	f->net = net_stream_new(ends[0], 0);
 	assert_int_equal(net_set_up(f->net, HEADER, 0), 0);
 }
 
@@ -180,15 +181,16 @@ static void passt_answers(void **unused)
 	const struct iovec iov = { (void *)request, sizeof(request) };
 	g_autoptr(GError) error = NULL;
 	struct fixture f = { 0 };
+	struct net_end end;
 	struct pollfd fd;
 	ssize_t count;
 
 	(void)unused;
-	f.net = net_passt_open(NULL, 0, &error);
-	if (!f.net) {
+	if (!net_passt_connect(NULL, 0, 0, &end, &error)) {
 		print_message("skipped, passt cannot be used here: %s\n", error->message);
 		skip();
 	}
+	assert_true(net_end_take(&end, &f.net, &error));
 	net_set_up(f.net, HEADER, 0);
 	assert_int_equal(net_send(f.net, &iov, 1), 4 + sizeof(request) - HEADER);
 	fd = (struct pollfd){ .fd = f.net->fd, .events = POLLIN };
@@ -207,10 +209,11 @@ static void passt_is_missing(void **unused)
 {
 	g_autofree char *path = g_strdup(g_getenv("PATH"));
 	g_autoptr(GError) error = NULL;
+	struct net_end end;
 
 	(void)unused;
 	g_setenv("PATH", "/nowhere", TRUE);
-	assert_null(net_passt_open(NULL, 0, &error));
+	assert_false(net_passt_connect(NULL, 0, 0, &end, &error));
 	assert_non_null(strstr(error->message, "no program passt"));
 	g_setenv("PATH", path, TRUE);
 }
@@ -222,12 +225,13 @@ static void passt_refuses(void **unused)
 	g_autofree char *program = g_build_filename(directory, "passt", NULL);
 	g_autofree char *path = g_strdup(g_getenv("PATH"));
 	g_autoptr(GError) error = NULL;
+	struct net_end end;
 
 	(void)unused;
 	assert_true(g_file_set_contents(program, "#!/bin/sh\necho no luck >&2\nexit 1\n", -1, NULL));
 	assert_int_equal(chmod(program, 0700), 0);
 	g_setenv("PATH", directory, TRUE);
-	assert_null(net_passt_open(NULL, 0, &error));
+	assert_false(net_passt_connect(NULL, 0, 0, &end, &error));
 	assert_string_equal(error->message, "user network: passt does not start: no luck");
 	g_setenv("PATH", path, TRUE);
 	unlink(program);
@@ -240,6 +244,7 @@ static void port_is_taken(void **unused)
 	struct sockaddr_in address = { .sin_family = AF_INET };
 	struct net_forward forward = { .guest = 22 };
 	socklen_t size = sizeof(address);
+	struct net_end end;
 	int fd;
 
 	(void)unused;
@@ -254,9 +259,25 @@ static void port_is_taken(void **unused)
 		assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
 		forward.udp = udp;
 		forward.host = ntohs(address.sin_port);
-		assert_null(net_passt_open(&forward, 1, &error));
+		assert_false(net_passt_connect(&forward, 1, 0, &end, &error));
 		assert_non_null(strstr(error->message, "cannot take port"));
 		close(fd);
+	}
+}
+
+/* What another process has given us may be anything. */
+static void wrong_descriptors(void **unused)
+{
+	for (int tap = 0; tap < 2; tap++) {
+		int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+		struct net_end end = { .fds = { fd }, .count = 1, .tap = tap };
+		g_autoptr(GError) error = NULL;
+		struct net *net;
+
+		(void)unused;
+		assert_false(net_end_take(&end, &net, &error));
+		assert_non_null(strstr(error->message, tap ? "tap interface" : "stream socket"));
+		assert_int_equal(fcntl(fd, F_GETFD), -1);
 	}
 }
 
@@ -267,6 +288,7 @@ int main(void)
 		cmocka_unit_test(bad_lengths), cmocka_unit_test(full_socket),
 		cmocka_unit_test(passt_answers), cmocka_unit_test(passt_is_missing),
 		cmocka_unit_test(passt_refuses), cmocka_unit_test(port_is_taken),
+		cmocka_unit_test(wrong_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

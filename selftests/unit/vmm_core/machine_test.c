@@ -48,13 +48,10 @@ void boot_parked_state(struct mica_vcpu_state *state, unsigned int vcpu_id)
 	state->events.mp_state = vcpu_id ? MICA_MP_WAIT_SIPI : MICA_MP_RUNNABLE;
 }
 
-void cpuid_policy(const struct mica_cpuid *host, const struct mica_info *info, unsigned int id,
-		  unsigned int cpus, struct mica_cpuid *policy)
+void cpuid_policy(const struct cpuid_source *source, unsigned int index, struct mica_cpuid *policy)
 {
-	(void)info;
-	(void)id;
-	(void)cpus;
-	*policy = *host;
+	(void)index;
+	*policy = *source->host;
 }
 
 int machine_setup(void **state)

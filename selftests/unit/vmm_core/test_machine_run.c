@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -305,6 +306,35 @@ static void test_refusals(void **state)
 	assert_not_made(fixture, "cannot write the console's file '/nowhere/to/be/found'");
 }
 
+/* This module offers no feature at all.  There is no VM yet: two ioctls ask what there is. */
+static void test_missing_features(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_true(cpu_model_parse(&fixture->config.cpu, "v1,+aes", NULL));
+	fake_kernel.ioctls = 0;
+	assert_not_made(fixture, "--cpu v1,+aes: this host cannot give a guest fpu, de, ");
+	assert_not_made(fixture, ", lm: its CPU, its kernel or mica.ko lacks it");
+	assert_int_equal(fake_kernel.ioctls, 2 * 2);
+	cpu_model_clear(&fixture->config.cpu);
+}
+
+/* For the module vCPUs go by their APIC ids, of which three cores leave one free. */
+static void test_apic_ids(void **state)
+{
+	static const uint64_t wait = MICA_MP_WAIT_SIPI;
+	static const uint64_t expected[] = { MICA_MP_RUNNABLE, wait, wait, 0, wait, wait, wait, 0 };
+	struct fixture *fixture = *state;
+	struct machine *machine;
+
+	fixture->config.cpus = 6;
+	fixture->config.topology = (struct cpu_topology){ .sockets = 2, .cores = 3, .threads = 1 };
+	memset(fake_kernel.mp_state, 0, sizeof(fake_kernel.mp_state));
+	machine = make_machine(fixture);
+	assert_memory_equal(fake_kernel.mp_state, expected, sizeof(expected));
+	machine_free(machine);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -318,6 +348,8 @@ int main(void)
 		MACHINE_TEST(test_no_kernel),
 		MACHINE_TEST(test_signal_while_waiting),
 		MACHINE_TEST(test_refusals),
+		MACHINE_TEST(test_missing_features),
+		MACHINE_TEST(test_apic_ids),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

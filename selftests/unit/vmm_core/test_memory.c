@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core_test.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "../../../vmm/memory.h"
 
 #define MIB	(1ull << 20)
@@ -29,6 +32,36 @@ static void test_small(void **state)
 	assert_true(ranges[0].gpa == 0 && ranges[0].size == 2 * MIB);
 	assert_int_equal((uintptr_t)ranges[0].host % (2 * MIB), 0);
 	memset(ranges[0].host, 0x5a, ranges[0].size);
+	guest_memory_free(memory);
+}
+
+/* Another mapping of the file shows the same bytes; nobody can make the file shorter. */
+static void test_shared(void **state)
+{
+	struct guest_memory *memory = guest_memory_new_shared(-1, 5 * GIB, NULL);
+	const struct memory_range *ranges;
+	uint8_t *other;
+	size_t count;
+
+	(void)state;
+	assert_non_null(memory);
+	ranges = guest_memory_ranges(memory, &count);
+	assert_int_equal(count, 2);
+	for (size_t i = 0; i < count; i++) {
+		assert_int_equal((uintptr_t)ranges[i].host % (2 * MIB), 0);
+		other = mmap(NULL, MIB, PROT_READ, MAP_SHARED, ranges[i].fd, ranges[i].size - MIB);
+		assert_ptr_not_equal(other, MAP_FAILED);
+		((uint8_t *)ranges[i].host)[ranges[i].size - MIB + 7] = 0x5a;
+		assert_int_equal(other[7], 0x5a);
+		assert_int_equal(guest_memory_discard(memory, (uint8_t *)ranges[i].host +
+						      ranges[i].size - MIB, 4096), 0);
+		assert_int_equal(other[7], 0);
+		munmap(other, MIB);
+		assert_int_equal(ftruncate(ranges[i].fd, 0), -1);
+	}
+	guest_memory_free(memory);
+	memory = make(2 * MIB);
+	assert_int_equal(guest_memory_ranges(memory, &count)->fd, -1);
 	guest_memory_free(memory);
 }
 
@@ -123,6 +156,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_small),
+		cmocka_unit_test(test_shared),
 		cmocka_unit_test(test_hole),
 		cmocka_unit_test(test_just_at_hole),
 		cmocka_unit_test(test_bounds),

@@ -114,13 +114,17 @@ static void test_all(void **state)
 	GError *error = NULL;
 
 	(void)state;
-	assert_true(parse("--kernel=a=b|--append|console=ttyS0|--append=quiet|--memory|2G|--cpus=4|"
+	assert_true(parse("--kernel=a=b|--append|console=ttyS0|--append=quiet|--memory|2G|--cpus=4,threads=2|--cpu|v2,+aes|"
 			  "--name|web-1.test|--console=file:/tmp/x|--initrd|one|--initrd|two,a,b|"
-			  "--initrd=th,,ree,|--stats|--check-host|--halt-poll=150", &config, &error));
+			  "--initrd=th,,ree,|--stats|--check-host|--halt-poll=150", &config,
+			  &error));
 	assert_string_equal(config.machine.kernel, "a=b");
 	assert_string_equal(config.machine.command_line, "console=ttyS0 quiet");
 	assert_true(config.machine.memory == 2048 * MIB);
 	assert_int_equal(config.machine.cpus, 4);
+	assert_int_equal(config.machine.topology.cores, 2);
+	assert_int_equal(config.machine.topology.threads, 2);
+	assert_int_equal(config.machine.cpu.level, 2);
 	assert_string_equal(config.machine.name, "web-1.test");
 	assert_int_equal(config.machine.console.kind, CONSOLE_FILE);
 	assert_string_equal(config.machine.console.path, "/tmp/x");
@@ -239,6 +243,7 @@ static void test_refusals(void **state)
 static void test_devices(void **state)
 {
 	const struct net_forward *forwards;
+	const struct machine_share *shares;
 	const struct machine_net *nets;
 	struct run_config config;
 
@@ -256,11 +261,45 @@ static void test_devices(void **state)
 	assert_true(forwards[1].udp);
 	assert_int_equal(forwards[1].host, 53);
 	assert_int_equal(forwards[1].guest, 5353);
-	assert_false(nets[1].user);
+	assert_false(nets[1].user || nets[1].vhost);
 	run_options_clear(&config);
-	assert_refused("--kernel|k|--net|user,tap=t", "one of user and tap=NAME");
-	assert_refused("--kernel|k|--net|mac=02:00:00:00:00:01", "one of user and tap=NAME");
+	assert_true(parse("--kernel|k|--net|tap=t,vhost=on", &config, NULL));
+	nets = (const struct machine_net *)(void *)config.machine.nets->data;
+	assert_true(nets[0].vhost);
+	run_options_clear(&config);
+	assert_true(parse("--kernel|k|--vsock|path=x,cid=4|--vsock|cid=5,path=/tmp/a,,b", &config,
+			  NULL));
+	assert_int_equal(config.machine.vsock->cid, 5);
+	assert_string_equal(config.machine.vsock->path, "/tmp/a,b");
+	run_options_clear(&config);
+	assert_true(parse("--kernel|k|--vsock|path=x", &config, NULL));
+	assert_int_equal(config.machine.vsock->cid, 3);
+	run_options_clear(&config);
+	assert_true(parse("--kernel|k|--share|/a,,b,tag=t,ro|--share|socket=s,tag=u", &config, NULL));
+	shares = (const struct machine_share *)(void *)config.machine.shares->data;
+	assert_int_equal(config.machine.shares->len, 2);
+	assert_string_equal(shares[0].path, "/a,b");
+	assert_string_equal(shares[0].tag, "t");
+	assert_true(shares[0].read_only && !shares[0].socket);
+	assert_string_equal(shares[1].path, "s");
+	assert_true(shares[1].socket && !shares[1].read_only);
+	run_options_clear(&config);
+	assert_refused("--kernel|k|--share|/a", "tag=TAG is needed");
+	assert_refused("--kernel|k|--share|,tag=t", "the directory's name is empty");
+	assert_refused("--kernel|k|--share|/a,tag=", "1 to 36 bytes");
+	assert_refused("--kernel|k|--share|/a,tag=t,rw", "is neither tag= nor ro");
+	assert_refused("--kernel|k|--share|socket=s,tag=t,ro", "ro is a matter of");
+	assert_refused("--kernel|k|--vsock|cid=3", "path=SOCKET is needed");
+	assert_refused("--kernel|k|--vsock|path=", "1 to 96 bytes");
+	assert_refused("--kernel|k|--vsock|path=x,cid=2", "is not a number from 3 to 4294967294");
+	assert_refused("--kernel|k|--vsock|path=x,cid=4294967295", "is not a number from 3");
+	assert_refused("--kernel|k|--vsock|path=x,port=1", "is neither cid= nor path=");
+	assert_refused("--kernel|k|--net|user,tap=t", "one of user, tap=NAME and bridge=NAME");
+	assert_refused("--kernel|k|--net|mac=02:00:00:00:00:01", "one of user, tap=NAME and bridge=NAME");
 	assert_refused("--kernel|k|--net|tap=t,forward=tcp:1:1", "goes with user only");
+	assert_refused("--kernel|k|--net|user,vhost=on", "goes with tap= and bridge= only");
+	assert_refused("--kernel|k|--net|tap=t,queues=2,vhost=on", "with one queue");
+	assert_refused("--kernel|k|--net|tap=t,vhost=yes", "is neither vhost=on nor vhost=off");
 	assert_refused("--kernel|k|--net|user,forward=tcp:22", "is not of the form");
 	assert_refused("--kernel|k|--net|user,forward=icmp:1:1", "is not of the form");
 	assert_refused("--kernel|k|--net|user,forward=tcp:0:22", "is not of the form");
@@ -332,6 +371,34 @@ static void test_ports(void **state)
 	assert_refused("--kernel|k|--console-device|hvc", "neither serial nor virtio");
 }
 
+static void test_device_parts(void **state)
+{
+	const struct machine_disk *disk;
+	const struct machine_net *net;
+	struct run_config config;
+
+	(void)state;
+	assert_true(parse("--kernel|k|--disk|a,id=data,ro|--net|bridge=br0,queues=8,mtu=9000,id=lan",
+			  &config, NULL));
+	disk = (const struct machine_disk *)(void *)config.machine.disks->data;
+	net = (const struct machine_net *)(void *)config.machine.nets->data;
+	assert_string_equal(disk->id, "data");
+	assert_string_equal(net->id, "lan");
+	assert_string_equal(net->bridge, "br0");
+	assert_null(net->tap);
+	assert_int_equal(net->queues, 8);
+	assert_int_equal(net->mtu, 9000);
+	run_options_clear(&config);
+	assert_refused("--kernel|k|--disk|a,id=", "'' is not an id");
+	assert_refused("--kernel|k|--disk|a,id=a/b", "'a/b' is not an id");
+	assert_refused("--kernel|k|--net|tap=t,id=-a", "'-a' is not an id");
+	assert_refused("--kernel|k|--net|tap=t,queues=9", "'9' is not a number from 1 to 8");
+	assert_refused("--kernel|k|--net|user,queues=2", "queues= goes with tap= and bridge= only");
+	assert_refused("--kernel|k|--net|tap=t,mtu=67", "'67' is not a number from 68 to 65535");
+	assert_refused("--kernel|k|--net|bridge=", "bridge= needs a name");
+	assert_refused("--kernel|k|--net|user,bridge=br0", "one of user, tap=NAME and bridge=NAME");
+}
+
 static void test_help(void **state)
 {
 	char run[] = "run", kernel[] = "--kernel", help[] = "--help", h[] = "-h";
@@ -379,6 +446,7 @@ int main(void)
 		cmocka_unit_test(test_devices),
 		cmocka_unit_test(test_balloon),
 		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_device_parts),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_exit_status),
 	};

@@ -161,6 +161,34 @@ static const struct virtio_device_ops block_ops = {
 	.free = block_free,
 };
 
+/* ---------------------------------------------------------------- another size */
+
+uint64_t block_device_size(const struct virtio_device *virtio)
+{
+	const struct block_device *device = (const struct block_device *)virtio;
+
+	return device->config.capacity * SECTOR_SIZE;
+}
+
+/* What is under way was checked against the old size, and ends before. */
+gboolean block_device_resize(struct virtio_device *virtio, uint64_t size, bool shrink,
+			     GError **error)
+{
+	struct block_device *device = block_of(virtio);
+	uint64_t before = device->config.capacity;
+	gboolean done;
+
+	if (virtio->active)
+		quiesce(device);
+	done = block_resize(device->block, size, shrink, error);
+	device->config.capacity = device->block->size / SECTOR_SIZE;
+	if (virtio->active)
+		iothread_resume(device->thread);
+	if (device->config.capacity != before)
+		virtio_device_config_changed(virtio);
+	return done;
+}
+
 /* ---------------------------------------------------------------- making one */
 
 static uint64_t offered(const struct block *block, unsigned int queues)

@@ -29,4 +29,10 @@ struct virtio_device *block_device_new(const struct block_device_config *config,
 				       const struct virtio_memory *memory, struct block *block,
 				       GError **error);
 
+/* Gives it another size, as block_resize() does, and tells the guest.  [m] */
+gboolean block_device_resize(struct virtio_device *device, uint64_t size, bool shrink,
+			     GError **error);
+/* In bytes.  [m] */
+uint64_t block_device_size(const struct virtio_device *device);
+
 #endif

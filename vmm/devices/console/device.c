@@ -87,9 +87,14 @@ void console_resize(struct virtio_device *virtio, uint16_t columns, uint16_t row
 
 /* ---------------------------------------------------------------- life */
 
-static void console_activate(struct virtio_device *device)
+/* Linux looks at the size in the configuration space only when that is said to have changed. */
+static void console_activate(struct virtio_device *virtio)
 {
-	virtio_kick(console_of(device)->kick);
+	struct console_device *device = console_of(virtio);
+
+	if (device->config.cols && !console_multiport(device))
+		virtio_device_config_changed(virtio);
+	virtio_kick(device->kick);
 }
 
 /* By any thread: the ends hear of it when they are asked the next time. */

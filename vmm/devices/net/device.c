@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The device: what it offers, and its thread.
+ * The device: what it offers, and its threads, one for each pair of queues.
  */
 #include "internal.h"
 
@@ -17,17 +17,36 @@ static struct net_device *net_of(struct virtio_device *device)
 	return (struct net_device *)device;
 }
 
+/* A notification goes to a thread whatever the driver negotiated, which says what it is for. */
+static struct net_pair *pair_of(const struct net_device *device, unsigned int queue)
+{
+	return device->pairs[queue / 2 % device->pair_count];
+}
+
+static bool in_use(const struct net_pair *pair)
+{
+	return !pair->index || virtio_device_has(&pair->device->virtio, VIRTIO_NET_F_MQ);
+}
+
 static void work(void *opaque)
 {
-	struct net_device *device = opaque;
+	struct net_pair *pair = opaque;
+	struct net_device *device = pair->device;
+	unsigned int control = net_control_queue(device);
 	bool more;
 
 	if (net_vhost_works(device))
 		return;
+	if (control != UINT32_MAX && pair_of(device, control) == pair)
+		net_control(device);
+	if (!in_use(pair)) {
+		iothread_watch_on(pair->thread, pair->watch, false);
+		return;
+	}
 	do {
-		more = net_transmit_frames(device);
-		more |= net_receive_frames(device);
-	} while (more && !iothread_pausing(device->thread));
+		more = net_transmit_frames(pair);
+		more |= net_receive_frames(pair);
+	} while (more && !iothread_pausing(pair->thread));
 }
 
 /* ---------------------------------------------------------------- offloads */
@@ -43,11 +62,13 @@ static const struct {
 	{ NET_ECN, VIRTIO_NET_F_HOST_ECN, VIRTIO_NET_F_GUEST_ECN },
 };
 
-static uint64_t offered(const struct net *net)
+static uint64_t offered(const struct net *net, unsigned int pairs)
 {
 	uint64_t features = VIRTIO_BIT(VIRTIO_NET_F_MAC) | VIRTIO_BIT(VIRTIO_NET_F_STATUS) |
 			    VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF);
 
+	if (pairs > 1)
+		features |= VIRTIO_BIT(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_BIT(VIRTIO_NET_F_MQ);
 	if (net->mtu)
 		features |= VIRTIO_BIT(VIRTIO_NET_F_MTU);
 	for (size_t i = 0; i < G_N_ELEMENTS(offloads); i++)
@@ -69,6 +90,15 @@ static unsigned int guest_offloads(const struct virtio_device *virtio)
 
 /* ---------------------------------------------------------------- life */
 
+static void lose_all(struct net_device *device, int error)
+{
+	for (unsigned int i = 0; i < device->pair_count; i++)
+		device->pairs[i]->gone = true;
+	message("%s: the host does not set up its end: %s", device->virtio.name,
+		g_strerror(-error));
+}
+
+/* "Automatic receive steering": the driver starts with one pair and says when it uses more. */
 static void net_activate(struct virtio_device *virtio)
 {
 	struct net_device *device = net_of(virtio);
@@ -77,14 +107,14 @@ static void net_activate(struct virtio_device *virtio)
 	device->mergeable = virtio_device_has(virtio, VIRTIO_NET_F_MRG_RXBUF);
 	device->header = device->mergeable || virtio_device_has(virtio, VIRTIO_F_VERSION_1) ?
 			 sizeof(struct virtio_net_hdr_v1) : OLD_HEADER;
-	error = net_set_up(device->net, device->header, guest_offloads(virtio));
-	if (error) {
-		device->gone = true;
-		message("%s: the host does not set up its end: %s", virtio->name,
-			g_strerror(-error));
-	}
+	error = net_set_up(device->pairs[0]->net, device->header, guest_offloads(virtio));
+	if (!error)
+		error = net_use_pairs(device, 1);
+	if (error)
+		lose_all(device, error);
 	net_vhost_start(device);
-	iothread_resume(device->thread);
+	for (unsigned int i = 0; i < device->pair_count; i++)
+		iothread_resume(device->pairs[i]->thread);
 }
 
 /* A frame that waited for buffers is lost; what the host sends from now on waits there. */
@@ -92,16 +122,19 @@ static void net_reset(struct virtio_device *virtio)
 {
 	struct net_device *device = net_of(virtio);
 
-	iothread_pause(device->thread);
+	for (unsigned int i = 0; i < device->pair_count; i++) {
+		iothread_pause(device->pairs[i]->thread);
+		device->pairs[i]->held = 0;
+	}
 	net_vhost_stop(device);
-	device->held = 0;
 }
 
 static int net_notify_fd(struct virtio_device *virtio, unsigned int queue)
 {
 	struct net_device *device = net_of(virtio);
 
-	return device->vhost ? net_vhost_kick_fd(device, queue) : iothread_kick_fd(device->thread);
+	return device->vhost ? net_vhost_kick_fd(device, queue) :
+			       iothread_kick_fd(pair_of(device, queue)->thread);
 }
 
 static void net_notify(struct virtio_device *virtio, unsigned int queue)
@@ -109,13 +142,25 @@ static void net_notify(struct virtio_device *virtio, unsigned int queue)
 	eventfd_write(net_notify_fd(virtio, queue), 1);
 }
 
+static void free_pairs(struct net_device *device)
+{
+	struct net_pair *pair;
+
+	for (unsigned int i = 0; i < device->pair_count; i++) {
+		pair = device->pairs[i];
+		iothread_free(pair->thread);
+		net_close(pair->net);
+		g_free(pair->name);
+		g_free(pair);
+	}
+}
+
 static void net_free(struct virtio_device *virtio)
 {
 	struct net_device *device = net_of(virtio);
 
 	net_vhost_free(device);
-	iothread_free(device->thread);
-	net_close(device->net);
+	free_pairs(device);
 	virtio_device_clear(virtio);
 	g_free(device);
 }
@@ -131,38 +176,63 @@ static const struct virtio_device_ops net_device_ops = {
 static void init_virtio(struct net_device *device, const struct net_device_config *config,
 			const struct virtio_memory *memory)
 {
+	const struct net *net = device->pairs[0]->net;
 	struct virtio_device *virtio = &device->virtio;
 
 	memcpy(device->config.mac, config->mac, NET_MAC_SIZE);
 	device->config.status = VIRTIO_NET_S_LINK_UP;
-	device->config.max_virtqueue_pairs = 1;
-	device->config.mtu = device->net->mtu;
+	device->config.max_virtqueue_pairs = device->pair_count;
+	device->config.mtu = net->mtu;
 	virtio->ops = &net_device_ops;
 	virtio->name = config->name;
 	virtio->type = VIRTIO_ID_NET;
-	virtio->queue_count = QUEUES;
+	virtio->queue_count = 2 * device->pair_count + (device->pair_count > 1);
 	virtio->queue_size = QUEUE_SIZE;
-	virtio->offered = offered(device->net);
+	virtio->offered = offered(net, device->pair_count);
 	virtio->config = &device->config;
 	virtio->config_size = offsetof(struct virtio_net_config, mtu) + sizeof(device->config.mtu);
 	virtio_device_init(virtio, memory);
 }
 
+/* Takes `net`, also on error. */
+static gboolean add_pair(struct net_device *device, const char *name, struct net *net,
+			 GError **error)
+{
+	struct net_pair *pair = g_new0(struct net_pair, 1);
+
+	pair->device = device;
+	pair->index = device->pair_count;
+	pair->name = pair->index ? g_strdup_printf("%s/%u", name, pair->index) : g_strdup(name);
+	pair->net = net;
+	atomic_init(&pair->on, true);
+	device->pairs[device->pair_count++] = pair;
+	pair->thread = iothread_new(pair->name, work, pair, error);
+	if (!pair->thread)
+		return FALSE;
+	pair->watch = iothread_watch(pair->thread, net->fd);
+	return TRUE;
+}
+
 struct virtio_device *net_device_new(const struct net_device_config *config,
-				     const struct virtio_memory *memory, struct net *net,
-				     GError **error)
+				     const struct virtio_memory *memory, struct net *const *nets,
+				     unsigned int count, GError **error)
 {
 	struct net_device *device = g_new0(struct net_device, 1);
+	gboolean made = TRUE;
+	unsigned int i;
 
-	device->thread = iothread_new(config->name, work, device, error);
-	if (!device->thread) {
-		net_close(net);
-		g_free(device);
-		return NULL;
+	g_assert(count >= 1 && count <= NET_QUEUES_MAX);
+	for (i = 0; i < count && made; i++)
+		made = add_pair(device, config->name, nets[i], error);
+	if (made) {
+		init_virtio(device, config, memory);
+		if (config->vhost)
+			net_vhost_new(device);
+		return &device->virtio;
 	}
-	device->net = net;
-	device->watch = iothread_watch(device->thread, net->fd);
-	init_virtio(device, config, memory);
-	net_vhost_new(device);
-	return &device->virtio;
+	for (; i < count; i++)
+		net_close(nets[i]);
+	free_pairs(device);
+	g_free(device);
+	return NULL;
 }

@@ -15,11 +15,13 @@
 struct net_device_config {
 	const char *name;		/* must outlive the device */
 	uint8_t mac[NET_MAC_SIZE];
+	bool vhost;			/* leave the frames to the host's kernel, if it can */
 };
 
-/* Takes over `net`, also if this fails.  `memory` must outlive the device. */
+/* Takes over `nets`, `count` of them (1..NET_QUEUES_MAX), each for a pair of queues, also if this
+ * fails.  `memory` must outlive the device. */
 struct virtio_device *net_device_new(const struct net_device_config *config,
-				     const struct virtio_memory *memory, struct net *net,
-				     GError **error);
+				     const struct virtio_memory *memory, struct net *const *nets,
+				     unsigned int count, GError **error);
 
 #endif

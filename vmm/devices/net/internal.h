@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What device.c shares with receive.c and transmit.c.
+ * What device.c shares with receive.c, transmit.c and control.c.
  */
 #ifndef MICA_VMM_DEVICES_NET_INTERNAL_H
 #define MICA_VMM_DEVICES_NET_INTERNAL_H
@@ -17,20 +17,43 @@
 /* Frames in one direction before the other one has its turn. */
 #define BATCH		64u
 
-/* [i] constant; [d] the thread, or who paused it. */
-struct net_device {
-	struct virtio_device virtio;	/* the first member */
+/* [i] constant; [d] the pair's thread, or who paused it; [c] the first pair's; [a] atomic. */
+
+/* A queue to the guest and one from it, the host's queue, and their thread. */
+struct net_pair {
+	struct net_device *device;	/* [i] */
+	unsigned int index;		/* [i] */
+	char *name;			/* [i] */
 	struct iothread *thread;	/* [i] */
-	struct net_vhost *vhost;	/* [d] NULL: the host's kernel does not move frames */
-	struct net *net;		/* [d] */
-	struct virtio_net_config config;	/* [i] */
+	struct net *net;		/* [i] */
 	unsigned int watch;		/* [i] of net->fd */
-	unsigned int header;		/* [d] bytes before each frame */
-	bool mergeable;			/* [d] a frame may take several buffers */
+	atomic_bool on;			/* [a] the host uses it for frames to the guest */
 	bool gone;			/* [d] the host's end is closed */
 	size_t held;			/* [d] bytes in `frame` that wait for buffers */
 	uint8_t frame[NET_HEADER_MAX + NET_FRAME_MAX];	/* [d] */
 };
+
+struct net_device {
+	struct virtio_device virtio;	/* the first member */
+	struct virtio_net_config config;	/* [i] */
+	unsigned int pair_count;	/* [i] */
+	struct net_pair *pairs[NET_QUEUES_MAX];	/* [i] */
+	/* [d] of the first pair; NULL: the host's kernel does not move frames */
+	struct net_vhost *vhost;
+	/* Set when all threads are paused: */
+	unsigned int header;		/* bytes before each frame */
+	bool mergeable;			/* a frame may take several buffers */
+};
+
+static inline unsigned int net_receive_queue(const struct net_pair *pair)
+{
+	return 2 * pair->index;
+}
+
+static inline unsigned int net_transmit_queue(const struct net_pair *pair)
+{
+	return 2 * pair->index + 1;
+}
 
 /* vhost.c: [d] all of them.  Makes device->vhost if it can; frees it. */
 void net_vhost_new(struct net_device *device);
@@ -44,7 +67,13 @@ void net_vhost_stop(struct net_device *device);
 bool net_vhost_works(struct net_device *device);
 
 /* Both return true if they stopped before everything was done. */
-bool net_receive_frames(struct net_device *device);
-bool net_transmit_frames(struct net_device *device);
+bool net_receive_frames(struct net_pair *pair);
+bool net_transmit_frames(struct net_pair *pair);
+
+/* control.c: the queue of commands, which the thread of one pair serves; UINT32_MAX: none. */
+unsigned int net_control_queue(const struct net_device *device);
+void net_control(struct net_device *device);
+/* Which pairs the host uses: the first `count`.  0 or -errno. */
+int net_use_pairs(struct net_device *device, unsigned int count);
 
 #endif

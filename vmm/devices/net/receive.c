@@ -18,6 +18,11 @@ struct buffers {
 	size_t room;
 };
 
+static struct virtqueue *queue_of(const struct net_pair *pair)
+{
+	return &pair->device->virtio.queues[net_receive_queue(pair)];
+}
+
 static void put_back(struct virtqueue *queue, struct buffers *buffers)
 {
 	while (buffers->count)
@@ -25,10 +30,10 @@ static void put_back(struct virtqueue *queue, struct buffers *buffers)
 }
 
 /* Takes buffers until `length` bytes fit.  False: there are not enough now. */
-static bool take_buffers(struct net_device *device, struct buffers *buffers, size_t length)
+static bool take_buffers(const struct net_pair *pair, struct buffers *buffers, size_t length)
 {
-	unsigned int most = device->mergeable ? CHAINS_MAX : 1;
-	struct virtqueue *queue = &device->virtio.queues[RECEIVE];
+	unsigned int most = pair->device->mergeable ? CHAINS_MAX : 1;
+	struct virtqueue *queue = queue_of(pair);
 	struct virtqueue_chain *chain;
 
 	buffers->count = 0;
@@ -45,23 +50,24 @@ static bool take_buffers(struct net_device *device, struct buffers *buffers, siz
 	return true;
 }
 
-static void fill(struct net_device *device, struct buffers *buffers, size_t length)
+static void fill(struct net_pair *pair, struct buffers *buffers, size_t length)
 {
-	struct virtqueue *queue = &device->virtio.queues[RECEIVE];
+	const struct net_device *device = pair->device;
+	struct virtqueue *queue = queue_of(pair);
 	uint16_t count = buffers->count;
 	struct virtqueue_chain *chain;
 	size_t done = 0, part;
 
 	/* The host may say that it has checked a checksum; not all drivers want to know. */
 	if (!virtio_device_has(&device->virtio, VIRTIO_NET_F_GUEST_CSUM))
-		device->frame[offsetof(struct virtio_net_hdr_v1, flags)] = 0;
+		pair->frame[offsetof(struct virtio_net_hdr_v1, flags)] = 0;
 	if (device->header == sizeof(struct virtio_net_hdr_v1))
-		memcpy(device->frame + offsetof(struct virtio_net_hdr_v1, num_buffers), &count,
+		memcpy(pair->frame + offsetof(struct virtio_net_hdr_v1, num_buffers), &count,
 		       sizeof(count));
 	for (unsigned int i = 0; i < buffers->count; i++) {
 		chain = buffers->chains[i];
 		part = MIN(length - done, chain->writable_length);
-		virtqueue_chain_write(chain, 0, device->frame + done, part);
+		virtqueue_chain_write(chain, 0, pair->frame + done, part);
 		chain->touched = part;
 		virtqueue_push(queue, chain, part);
 		done += part;
@@ -69,15 +75,15 @@ static void fill(struct net_device *device, struct buffers *buffers, size_t leng
 }
 
 /* A frame that does not fit into what one frame may have is lost. */
-static bool deliver(struct net_device *device)
+static bool deliver(struct net_pair *pair)
 {
-	struct virtqueue *queue = &device->virtio.queues[RECEIVE];
+	struct virtqueue *queue = queue_of(pair);
 	struct buffers buffers;
 
-	if (!take_buffers(device, &buffers, device->held))
+	if (!take_buffers(pair, &buffers, pair->held))
 		return false;
-	if (buffers.room >= device->held) {
-		fill(device, &buffers, device->held);
+	if (buffers.room >= pair->held) {
+		fill(pair, &buffers, pair->held);
 	} else if (!buffers.room) {
 		put_back(queue, &buffers);
 		virtqueue_break(queue, "receive buffers without room");
@@ -85,56 +91,56 @@ static bool deliver(struct net_device *device)
 	} else {
 		put_back(queue, &buffers);
 	}
-	device->held = 0;
+	pair->held = 0;
 	return true;
 }
 
-static void lose_host(struct net_device *device, int error)
+static void lose_host(struct net_pair *pair, int error)
 {
-	device->gone = true;
+	pair->gone = true;
 	message("%s: the host's end of the card is gone (%s): the guest has no network there",
-		device->virtio.name, g_strerror(error));
+		pair->device->virtio.name, g_strerror(error));
 }
 
-static bool next_frame(struct net_device *device)
+static bool next_frame(struct net_pair *pair)
 {
 	ssize_t count;
 
-	if (device->held)
+	if (pair->held)
 		return true;
-	if (device->gone)
+	if (pair->gone || !atomic_load(&pair->on))
 		return false;
-	count = net_receive(device->net, device->frame, sizeof(device->frame));
+	count = net_receive(pair->net, pair->frame, sizeof(pair->frame));
 	if (count == -EAGAIN)
 		return false;
-	if (count <= 0)
-		lose_host(device, -count);
-	if (count <= (ssize_t)device->header)	/* a header alone is no frame */
+	if (count <= 0 && atomic_load(&pair->on))
+		lose_host(pair, -count);
+	if (count <= (ssize_t)pair->device->header)	/* a header alone is no frame */
 		return false;
-	device->held = count;
+	pair->held = count;
 	return true;
 }
 
 /* Without a buffer the host's frames wait where they are, and are lost there. */
-static bool wait_for_buffers(struct net_device *device)
+static bool wait_for_buffers(struct net_pair *pair)
 {
-	bool more = virtqueue_enable_notify(&device->virtio.queues[RECEIVE]);
+	bool more = virtqueue_enable_notify(queue_of(pair));
 
-	iothread_watch_on(device->thread, device->watch, more);
+	iothread_watch_on(pair->thread, pair->watch, more);
 	return more;
 }
 
-bool net_receive_frames(struct net_device *device)
+bool net_receive_frames(struct net_pair *pair)
 {
 	unsigned int done;
 
-	virtqueue_disable_notify(&device->virtio.queues[RECEIVE]);
-	for (done = 0; done < BATCH && next_frame(device); done++)
-		if (!deliver(device))
+	virtqueue_disable_notify(queue_of(pair));
+	for (done = 0; done < BATCH && next_frame(pair); done++)
+		if (!deliver(pair))
 			break;
-	virtio_device_commit(&device->virtio, RECEIVE);
-	if (device->held)
-		return wait_for_buffers(device);
-	iothread_watch_on(device->thread, device->watch, !device->gone);
+	virtio_device_commit(&pair->device->virtio, net_receive_queue(pair));
+	if (pair->held)
+		return wait_for_buffers(pair);
+	iothread_watch_on(pair->thread, pair->watch, !pair->gone && atomic_load(&pair->on));
 	return done == BATCH;
 }

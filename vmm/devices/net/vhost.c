@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Leaving the frames to the host's kernel, where it offers that: no thread of this process is
+ * Leaving the frames to the host's kernel, for who asks for it: no thread of this process is
  * woken for them.  It takes a tap, split rings from their beginnings, and an eventfd for each
  * queue's interrupt; without one of those, for instance for a driver without MSI-X, the device's own
- * thread does the work.
+ * thread does the work.  Of a card with several pairs, which have a thread each, the threads always
+ * do.
  */
+#include <errno.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -30,35 +32,42 @@ struct net_vhost {
 
 static void watch(struct net_device *device, bool running)
 {
+	const struct net_pair *pair = device->pairs[0];
 	struct net_vhost *vhost = device->vhost;
 
 	vhost->running = running;
-	iothread_watch_on(device->thread, vhost->error_watch, running);
-	iothread_watch_on(device->thread, device->watch, !running);
+	iothread_watch_on(pair->thread, vhost->error_watch, running);
+	iothread_watch_on(pair->thread, pair->watch, !running);
 	for (unsigned int i = 0; i < QUEUES; i++)
-		iothread_watch_on(device->thread, vhost->watches[i], !running);
+		iothread_watch_on(pair->thread, vhost->watches[i], !running);
 }
 
 void net_vhost_new(struct net_device *device)
 {
+	const struct net_pair *pair = device->pairs[0];
 	struct net_vhost *vhost;
 	struct vhost_net *kernel;
 
-	kernel = device->net->tap ? vhost_net_open(device->virtio.memory->ram, RING_FEATURES) : NULL;
-	if (!kernel)
+	if (!pair->net->tap || device->pair_count > 1)
 		return;
+	kernel = vhost_net_open(device->virtio.memory->ram, RING_FEATURES);
+	if (!kernel) {
+		message("%s: no use of /dev/vhost-net: %s; this process moves the frames itself",
+			device->virtio.name, g_strerror(errno));
+		return;
+	}
 	vhost = g_new0(struct net_vhost, 1);
 	vhost->kernel = kernel;
 	device->vhost = vhost;
 	for (unsigned int i = 0; i < QUEUES; i++) {
 		vhost->kicks[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		vhost->watches[i] = iothread_watch(device->thread, vhost->kicks[i]);
+		vhost->watches[i] = iothread_watch(pair->thread, vhost->kicks[i]);
 	}
 	if (vhost->kicks[RECEIVE] < 0 || vhost->kicks[TRANSMIT] < 0) {
 		net_vhost_free(device);
 		return;
 	}
-	vhost->error_watch = iothread_watch(device->thread, vhost_net_error_fd(kernel));
+	vhost->error_watch = iothread_watch(pair->thread, vhost_net_error_fd(kernel));
 	device->virtio.offered &= ~UNKNOWN;
 	watch(device, false);
 }
@@ -71,7 +80,7 @@ void net_vhost_free(struct net_device *device)
 		return;
 	vhost_net_close(vhost->kernel);
 	for (unsigned int i = 0; i < QUEUES; i++) {
-		iothread_watch_on(device->thread, vhost->watches[i], false);
+		iothread_watch_on(device->pairs[0]->thread, vhost->watches[i], false);
 		if (vhost->kicks[i] >= 0)
 			close(vhost->kicks[i]);
 	}
@@ -106,14 +115,15 @@ static bool make_ring(struct net_device *device, unsigned int number, struct vho
 void net_vhost_start(struct net_device *device)
 {
 	uint64_t features = device->virtio.negotiated & RING_FEATURES;
+	const struct net_pair *pair = device->pairs[0];
 	struct vhost_net_ring rings[QUEUES];
 	int error;
 
-	if (!device->vhost || device->gone || device->virtio.memory->dirty ||
+	if (!device->vhost || pair->gone || device->virtio.memory->dirty ||
 	    !make_ring(device, RECEIVE, &rings[RECEIVE]) ||
 	    !make_ring(device, TRANSMIT, &rings[TRANSMIT]))
 		return;
-	error = vhost_net_start(device->vhost->kernel, features, rings, device->net->fd);
+	error = vhost_net_start(device->vhost->kernel, features, rings, pair->net->fd);
 	if (!error)
 		watch(device, true);
 	else
