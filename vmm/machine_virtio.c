@@ -142,7 +142,7 @@ struct virtio_device *machine_make_net(struct machine_function *function,
 				       const struct machine_net *net, struct net_end *end,
 				       GError **error)
 {
-	struct net_device_config config = { .name = function->name };
+	struct net_device_config config = { .name = function->name, .vhost = net->vhost };
 	struct net *nets[NET_QUEUES_MAX];
 
 	if (!net_end_take(end, nets, error))
