@@ -10,6 +10,7 @@
 #include "chipset/chipset.h"
 #include "control/command.h"
 #include "error.h"
+#include "footprint.h"
 #include "host.h"
 #include "machine_console.h"
 #include "machine_virtio.h"
@@ -401,6 +402,7 @@ enum machine_end machine_run(struct machine *machine, uint32_t *value)
 	console_empty_file(machine->console);
 	console_start(machine->console);
 	machine_console_resized(machine_virtio_console(machine));
+	footprint_settle();
 	if (machine_start(machine))
 		machine_notify(machine, MACHINE_STARTED);
 	uv_run(&machine->loop, UV_RUN_DEFAULT);

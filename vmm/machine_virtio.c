@@ -153,7 +153,7 @@ struct virtio_device *machine_make_net(struct machine_function *function,
 				       const struct machine_net *net, const struct net_end *end,
 				       struct net *const *nets, GError **error)
 {
-	struct net_device_config config = { .name = function->name };
+	struct net_device_config config = { .name = function->name, .vhost = net->vhost };
 
 	if (net->mac_given)
 		memcpy(config.mac, net->mac, NET_MAC_SIZE);

@@ -36,6 +36,7 @@ struct machine_net {
 	char *tap;			/* the host's interface; NULL: `user` or `bridge` */
 	char *bridge;			/* of the host; NULL: none */
 	unsigned int queues;		/* in each direction, with a tap; 0: 1 */
+	bool vhost;			/* with a tap and one queue: see struct net_device_config */
 	uint16_t mtu;			/* 0: the interface's */
 	gboolean user;			/* by passt, without privileges */
 	GArray *forwards;		/* of struct net_forward, with `user`; NULL: none */

@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "exit_status.h"
+#include "footprint.h"
 #include "message.h"
 
 /*
@@ -50,6 +51,7 @@ int main(int argc, char **argv)
 {
 	int status;
 
+	footprint_init();
 	open_standard_descriptors();
 	/* A console whose reader is gone is an error of write(), which is reported. */
 	signal(SIGPIPE, SIG_IGN);

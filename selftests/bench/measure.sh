@@ -113,7 +113,7 @@ devices_on_mica()
 {
 	guest="mica run --memory 128M --kernel /bench/kernel"
 	device mica "disk" $guest --append disk --disk /dev/nullb0
-	device mica "net" $guest --append net --net tap=tap0
+	device mica "net" $guest --append net --net tap=tap0,vhost=on
 	device mica "two CPUs" $guest --append ipi --cpus 2
 	device mica "tick" $guest --append tick
 }

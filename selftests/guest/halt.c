@@ -16,6 +16,7 @@
 
 #define LIMIT_US	10000
 #define SHORT_US	30
+#define MIDDLE_US	(LIMIT_US / 4)		/* a poll could see its end; HLT comes before it anywhere */
 #define LONG_US		(2 * LIMIT_US)
 #define PARAMETER	"/sys/module/mica/parameters/halt_poll_us"
 
@@ -107,7 +108,7 @@ static void never_polls(unsigned int parameter, const struct mica_create_vm *arg
 
 	set_parameter(parameter);
 	start(&g, args);
-	polls = halt(&g, 40, SHORT_US);
+	polls = halt(&g, 10, MIDDLE_US);
 	check(polls.halts, "the guest did not halt");
 	check_equal(polls.hit, 0);
 	check_equal(polls.missed, 0);

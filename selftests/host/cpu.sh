@@ -23,7 +23,7 @@ for cpu in cpu[0-9]*; do
 done
 grep -m 1 ^flags /proc/cpuinfo
 grep -m 1 '^model name' /proc/cpuinfo
-dmesg | grep -E 'Firmware Bug|WARNING:|mismatch|Unknown topology|APIC ID|not responding'
+dmesg | grep -E 'Firmware Bug|WARNING: CPU|mismatch|Unknown topology|APIC ID|not responding'
 END
 (cd $work/initrd && find . | cpio -o -H newc) >$work/job.cpio 2>/dev/null
 
@@ -76,7 +76,7 @@ arranged()
 		echo "not all of $cpu CPUs run anything"
 		return 1
 	}
-	! grep -E 'Firmware Bug|WARNING:|mismatch|Unknown topology|APIC ID|not responding' $work/out
+	! grep -E 'Firmware Bug|WARNING: CPU|mismatch|Unknown topology|APIC ID|not responding' $work/out
 }
 
 # flags WITH WITHOUT: of the guest's CPU.

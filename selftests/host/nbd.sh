@@ -157,6 +157,7 @@ suffer()
 # Whoever starts anew finds the new server.
 returns()
 {
+	rm -f $work/c.sock
 	cp $work/pattern $work/c.img
 	kit -U $work/c.sock file $work/c.img || return 1
 	guest_changes nbd:unix:$work/c.sock || return 1

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # net.sh HOST: a guest with a virtio network card on a tap interface.  Packets of all sizes
-# come back, and streams in both directions arrive as they were sent.
+# come back, and streams in both directions arrive as they were sent: by the VMM's thread, and
+# by the host's kernel (vhost-net).
 . /selftests/tap.sh
 . /selftests/drivers.sh
 host=$1
@@ -16,6 +17,7 @@ set_up()
 	tunctl -t tap0 >/dev/null && ifconfig tap0 $here netmask 255.255.255.0 up
 }
 
+# answers [OPTION]: of the card.
 answers()
 {
 	head -c 3000000 /dev/urandom >$work/down
@@ -23,9 +25,10 @@ answers()
 	printf '#!/bin/sh\ncat >%s/got\n' $work >$work/take
 	chmod +x $work/take
 	nc -l -p 7002 -e $work/take &
-	guest --net tap=tap0,mac=02:00:00:00:00:99 -- "sh /drivers.sh
+	guest --net tap=tap0,mac=02:00:00:00:00:99$1 -- "sh /drivers.sh
 		ifconfig eth0 $there netmask 255.255.255.0 up
 		cat /sys/class/net/eth0/address
+		echo packed \$(cut -c35 /sys/class/net/eth0/device/features)
 		ping -c 3 -i 0.2 -s 56 $here | tail -2
 		ping -c 3 -i 0.2 -s 9000 $here | tail -2
 		wget -q -O - http://$here:7001/down | sha256sum
@@ -39,6 +42,19 @@ answers()
 	[ "$(grep -c ' 3 packets received, 0% packet loss' $work/out)" -eq 2 ] || return 1
 	grep -q "^$(sha256sum <$work/down | cut -c1-64)  -" $work/out || return 1
 	grep -q "^$(sha256sum <$work/got | cut -c1-64)  /tmp/up" $work/out
+}
+
+# The card offers no packed ring (bit 34) then, and does not complain.
+by_the_kernel()
+{
+	modprobe vhost_net
+	answers ,vhost=on && grep -q '^packed 0$' $work/out &&
+		! grep -q 'moves the frames itself' $work/out
+}
+
+by_the_thread()
+{
+	answers && grep -q '^packed 1$' $work/out
 }
 
 # Several queues, at a bridge: the tap is made, and is gone afterwards.
@@ -65,6 +81,7 @@ several_queues()
 refuses()
 {
 	mica run --kernel /guests/12/vmlinuz --net bridge=nobr && return 1
+	mica run --kernel /guests/12/vmlinuz --net tap=tap0,queues=2,vhost=on && return 1
 	mica run --kernel /guests/12/vmlinuz --net tap=tap0,queues=2 && return 1
 	mica run --kernel /guests/12/vmlinuz --net tap=averyveryverylongname && return 1
 	mica run --kernel /guests/12/vmlinuz --net mac=02:00:00:00:00:99 && return 1
@@ -75,7 +92,8 @@ refuses()
 set -o pipefail
 set_up
 make_drivers virtio_pci virtio_net
-case_is "net: host $host, packets and streams" answers
+case_is "net: host $host, packets and streams" by_the_thread
+case_is "net: host $host, the same by vhost-net" by_the_kernel
 case_is "net: host $host, several queues at a bridge" several_queues
 case_is "net: wrong options are refused" refuses
 cases_end

@@ -16,7 +16,8 @@ case_is()
 		echo "not ok $tap_number - $tap_name"
 		tap_failed=$((tap_failed + 1))
 	fi
-	tail -n 40 /tmp/tap.out | sed 's/^/#   /'
+	# awk ends the last line too where the output does not: the next case begins a line.
+	tail -n 40 /tmp/tap.out | awk '{ print "#   " $0 }'
 }
 
 cases_end()

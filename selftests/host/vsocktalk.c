@@ -11,13 +11,13 @@
  */
 #include <errno.h>
 #include <linux/vm_sockets.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int check(int status, const char *what)
@@ -101,20 +101,23 @@ static bool pass(int from, int to)
 	return count > 0;
 }
 
+/* A process for each direction: one alone would wait to write while its peer does the same. */
 static void talk(int fd)
 {
-	struct pollfd fds[2] = { { .fd = STDIN_FILENO, .events = POLLIN },
-				 { .fd = fd, .events = POLLIN } };
+	pid_t sender = check(fork(), "fork");
+	int status;
 
-	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-		check(poll(fds, 2, -1), "poll");
-		if (fds[0].revents && !pass(STDIN_FILENO, fd)) {
-			shutdown(fd, SHUT_WR);
-			fds[0].fd = -1;
-		}
-		if (fds[1].revents && !pass(fd, STDOUT_FILENO))
-			fds[1].fd = -1;
+	if (!sender) {
+		while (pass(STDIN_FILENO, fd))
+			;
+		shutdown(fd, SHUT_WR);
+		_exit(0);
 	}
+	while (pass(fd, STDOUT_FILENO))
+		;
+	check(waitpid(sender, &status, 0), "waitpid");
+	if (status)
+		exit(1);
 }
 
 int main(int argc, char **argv)

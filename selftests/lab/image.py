@@ -5,6 +5,7 @@ Both are cpio archives ("initramfs buffer format" in the kernel's documentation)
 unpacks one after the other. They are not compressed: unpacking costs more than copying here.
 """
 
+import glob
 import io
 import lzma
 import os
@@ -294,6 +295,11 @@ def build_directory():
     return os.environ.get("MICA_BUILD") or os.path.join(REPOSITORY, "build")
 
 
+def dlopened():
+    """Libraries that mica loads when it needs them."""
+    return [path for path in glob.glob("/usr/lib/*/libnbd.so.0") if os.path.exists(path)]
+
+
 def overlay(kernel, script, arguments, copies, module):
     """Bytes of the overlay archive. @copies: (source, dest) pairs; @module: path or None."""
     over = Overlay()
@@ -308,6 +314,8 @@ def overlay(kernel, script, arguments, copies, module):
     mica = os.path.join(build_directory(), "vmm/mica")
     if os.path.isfile(mica):
         over.copy_file(mica, "/usr/bin/mica")
+        for library in dlopened():
+            over.copy_file(library, library)
     else:
         say("note: no %s, so there is no mica in the host" % mica)
     for source, dest in copies:

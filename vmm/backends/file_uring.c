@@ -33,7 +33,10 @@ static void queue_transfer(struct file *file, struct block_request *request)
 	struct io_uring_sqe *sqe = get_sqe(file);
 	uint64_t offset = request->offset + (request->length - request->left_length);
 
-	if (request->op == BLOCK_READ)
+	if (request->op == BLOCK_READ && request->left_count == 1)	/* nothing to import */
+		io_uring_prep_read(sqe, file->fd, request->left->iov_base, request->left->iov_len,
+				   offset);
+	else if (request->op == BLOCK_READ)
 		io_uring_prep_readv(sqe, file->fd, request->left, request->left_count, offset);
 	else
 		io_uring_prep_writev2(sqe, file->fd, request->left, request->left_count, offset,
@@ -180,6 +183,7 @@ static const struct block_ops uring_ops = {
 static bool restrict_ring(const struct io_uring *ring)
 {
 	struct io_uring_restriction allowed[] = {
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ },
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READV },
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITEV },
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_FSYNC },

@@ -11,7 +11,6 @@
  * fails, nothing waits.
  */
 #include <errno.h>
-#include <libnbd.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -20,6 +19,7 @@
 #include "../error.h"
 #include "../message.h"
 #include "block.h"
+#include "nbd_library.h"
 
 #define SECTOR		512u
 #define TRANSFER_MAX	(1u << 20)	/* bytes of one read or write; servers take 32 MiB */
@@ -501,8 +501,13 @@ static gboolean start_watching(struct nbd *nbd, GError **error)
 
 struct block *block_nbd_open(const char *name, bool read_only, GError **error)
 {
-	struct nbd *nbd = g_new0(struct nbd, 1);
+	struct nbd *nbd;
 
+	if (!nbd_library_load(error)) {
+		g_prefix_error(error, "disk %s: ", name);
+		return NULL;
+	}
+	nbd = g_new0(struct nbd, 1);
 	nbd->block.ops = &nbd_ops;
 	nbd->block.fd = epoll_create1(EPOLL_CLOEXEC);
 	nbd->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);

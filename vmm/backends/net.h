@@ -43,6 +43,7 @@ struct net {
 	int fd;				/* readable when net_receive() has a frame */
 	unsigned int offloads;		/* NET_*: what the host can do, in both directions */
 	uint16_t mtu;			/* of the host's interface; 0: unknown */
+	bool tap;			/* fd is a tap's, and another may move the frames */
 };
 
 /* The header has `header` bytes, 10 or 12; frames to the guest may need `offloads` of it.  Of a

@@ -241,6 +241,7 @@ struct net *net_tap_new(int fd, uint16_t mtu)
 
 	tap->net.ops = &tap_ops;
 	tap->net.fd = fd;
+	tap->net.tap = true;
 	tap->net.offloads = NET_CHECKSUM | NET_TSO4 | NET_TSO6 | NET_ECN;
 	tap->net.mtu = mtu;
 	return &tap->net;

@@ -38,7 +38,10 @@ static gboolean take_net(void *target, const char *value, GError **error)
 
 	if (attach->devices++)
 		return error_set_usage(error, "one device at a time");
-	return net_option_parse(&attach->net, value, error);
+	if (!net_option_parse(&attach->net, value, error))
+		return FALSE;
+	return !attach->net.vhost ||
+	       error_set_usage(error, "vhost=on is for cards that the guest is started with");
 }
 
 static const struct cli_option options[] = {

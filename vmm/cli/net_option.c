@@ -82,6 +82,13 @@ static gboolean take_mtu(struct machine_net *net, const char *text, GError **err
 	return TRUE;
 }
 
+static gboolean take_vhost(struct machine_net *net, const char *text, GError **error)
+{
+	net->vhost = !strcmp(text, "on");
+	return net->vhost || !strcmp(text, "off") ||
+	       error_set_usage(error, "vhost=%s is neither vhost=on nor vhost=off", text);
+}
+
 static const struct {
 	const char *prefix;
 	gboolean (*take)(struct machine_net *net, const char *text, GError **error);
@@ -93,6 +100,7 @@ static const struct {
 	{ "queues=", take_queues },
 	{ "mtu=", take_mtu },
 	{ "forward=", take_forward },
+	{ "vhost=", take_vhost },
 };
 
 static gboolean take_part(struct machine_net *net, const char *part, GError **error)
@@ -103,7 +111,7 @@ static gboolean take_part(struct machine_net *net, const char *part, GError **er
 	net->user = net->user || !strcmp(part, "user");
 	return !strcmp(part, "user") ||
 	       error_set_usage(error, "'%s' is none of user, tap=, bridge=, mac=, id=, queues=, mtu=, "
-			       "forward=", part);
+			       "forward=, vhost=", part);
 }
 
 gboolean net_option_parse(struct machine_net *net, const char *value, GError **error)
@@ -121,6 +129,9 @@ gboolean net_option_parse(struct machine_net *net, const char *value, GError **e
 				       "reached as it is");
 	if (net->queues > 1 && net->user)
 		return error_set_usage(error, "queues= goes with tap= and bridge= only");
+	if (net->vhost && (net->user || net->queues > 1))
+		return error_set_usage(error, "vhost=on goes with tap= and bridge= only, and with one "
+				       "queue");
 	return TRUE;
 }
 

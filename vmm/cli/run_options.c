@@ -334,7 +334,7 @@ static const struct cli_option run_options[] = {
 	  "a named port (/dev/virtio-ports/NAME); may be repeated", take_port },
 	{ "disk", "FILE[,ro][,id=ID][,serial=TEXT][,cache=none|host]",
 	  "a disk, from a file or block device; may be repeated", take_disk },
-	{ "net", "tap=NAME|bridge=NAME|user[,id=ID][,mac=ADDRESS][,mtu=BYTES][,queues=N][,forward=tcp|udp:PORT:PORT]",
+	{ "net", "tap=NAME|bridge=NAME|user[,id=ID][,mac=ADDRESS][,mtu=BYTES][,queues=N][,vhost=on][,forward=tcp|udp:PORT:PORT]",
 	  "a network card: a tap interface, also of a bridge, or passt(1), which needs no rights", take_net },
 	{ "balloon", "[target=SIZE][,deflate-on-oom=on|off][,reporting=on|off]",
 	  "a device by which the guest gives memory back to the host", take_balloon },

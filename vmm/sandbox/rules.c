@@ -10,6 +10,7 @@
 #include <linux/fs.h>
 #include <linux/if_tun.h>
 #include <linux/seccomp.h>
+#include <linux/vhost.h>
 #include <mica.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -110,6 +111,30 @@ const struct sandbox_rule sandbox_rules[] = {
 	  IS(1, TIOCGPTN) },
 	{ "ioctl", "FIONBIO", SYS_ioctl, M, 0, "libuv: clients of the control socket", NULL,
 	  IS(1, FIONBIO) },
+
+	/* vhost-net. */
+	{ "ioctl", "VHOST_SET_OWNER", SYS_ioctl, R, 0, "frames by the host's kernel", NULL,
+	  IS(1, VHOST_SET_OWNER) },
+	{ "ioctl", "VHOST_GET_FEATURES", SYS_ioctl, R, 0, "frames by the host's kernel", NULL,
+	  IS(1, VHOST_GET_FEATURES) },
+	{ "ioctl", "VHOST_SET_MEM_TABLE", SYS_ioctl, R, 0, "frames by the host's kernel", NULL,
+	  IS(1, VHOST_SET_MEM_TABLE) },
+	{ "ioctl", "VHOST_SET_FEATURES", SYS_ioctl, V, 0, "the guest's driver starts", NULL,
+	  IS(1, VHOST_SET_FEATURES) },
+	{ "ioctl", "VHOST_SET_VRING_NUM", SYS_ioctl, V, 0, "the guest's driver starts", NULL,
+	  IS(1, VHOST_SET_VRING_NUM) },
+	{ "ioctl", "VHOST_SET_VRING_BASE", SYS_ioctl, V, 0, "the guest's driver starts", NULL,
+	  IS(1, VHOST_SET_VRING_BASE) },
+	{ "ioctl", "VHOST_SET_VRING_ADDR", SYS_ioctl, V, 0, "the guest's driver starts", NULL,
+	  IS(1, VHOST_SET_VRING_ADDR) },
+	{ "ioctl", "VHOST_SET_VRING_ERR", SYS_ioctl, V, 0, "the guest's driver starts", NULL,
+	  IS(1, VHOST_SET_VRING_ERR) },
+	{ "ioctl", "VHOST_SET_VRING_CALL", SYS_ioctl, V | M, 0, "the guest's driver starts or ends",
+	  NULL, IS(1, VHOST_SET_VRING_CALL) },
+	{ "ioctl", "VHOST_SET_VRING_KICK", SYS_ioctl, V | M, 0, "the guest's driver starts or ends",
+	  NULL, IS(1, VHOST_SET_VRING_KICK) },
+	{ "ioctl", "VHOST_NET_SET_BACKEND", SYS_ioctl, V | M, 0,
+	  "the guest's driver starts or ends", NULL, IS(1, VHOST_NET_SET_BACKEND) },
 
 	/* Memory: none that could be executed. */
 	{ "mmap", "not executable", SYS_mmap, M, 0, "malloc, stacks", NULL, LACKS(2, PROT_EXEC) },

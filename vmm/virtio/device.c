@@ -58,6 +58,13 @@ void virtio_device_commit(struct virtio_device *device, unsigned int queue)
 		interrupt(device, queue);
 }
 
+int virtio_device_interrupt_fd(const struct virtio_device *device, unsigned int queue)
+{
+	if (!device->transport || !device->transport->interrupt_fd)
+		return -1;
+	return device->transport->interrupt_fd(device->transport_opaque, queue);
+}
+
 void virtio_device_interrupt(struct virtio_device *device, unsigned int queue)
 {
 	interrupt(device, queue);

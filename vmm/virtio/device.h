@@ -66,6 +66,9 @@ struct virtio_device_ops {
 struct virtio_transport_ops {
 	/* An interrupt for a queue, or VIRTIO_CONFIG_INTERRUPT.  [any] */
 	void (*interrupt)(void *opaque, uint32_t queue);
+	/* An eventfd (non-blocking) that is as good as interrupt() for that queue, with the
+	 * vector that it has now; -1 if there is none.  NULL: there never is.  [m] */
+	int (*interrupt_fd)(void *opaque, uint32_t queue);
 };
 
 /* First member of a device of some kind.  [i]: constant once the device is made. */
@@ -107,6 +110,8 @@ void virtio_device_commit(struct virtio_device *device, unsigned int queue);
 void virtio_device_interrupt(struct virtio_device *device, unsigned int queue);
 /* The device itself changed its configuration space.  [m] */
 void virtio_device_config_changed(struct virtio_device *device);
+/* For somebody who fills a queue in this device's stead; -1: there is no such eventfd.  [m] */
+int virtio_device_interrupt_fd(const struct virtio_device *device, unsigned int queue);
 /* See above; `reason` is for the user and says what the driver did.  [any] */
 void virtio_device_break(struct virtio_device *device, const char *reason);
 

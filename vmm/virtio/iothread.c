@@ -59,6 +59,13 @@ static void take_kicks(struct iothread *thread)
 	eventfd_read(thread->kick, &count);
 }
 
+/* Kicks are taken before the work that they are for: one that comes later ends the next wait. */
+static void wait_for_work(struct iothread *thread)
+{
+	if (poll(thread->fds, thread->count, -1) > 0 && thread->fds[0].revents)
+		take_kicks(thread);
+}
+
 static void *iothread_main(void *opaque)
 {
 	struct iothread *thread = opaque;
@@ -68,10 +75,9 @@ static void *iothread_main(void *opaque)
 	thread_confine(THREAD_IO);
 	while (park(thread)) {
 		while (!iothread_pausing(thread)) {
-			take_kicks(thread);
 			thread->work(thread->opaque);
 			if (!iothread_pausing(thread))
-				poll(thread->fds, thread->count, -1);
+				wait_for_work(thread);
 		}
 	}
 	return NULL;

@@ -111,7 +111,17 @@ static void transport_interrupt(void *opaque, uint32_t queue)
 	uv_async_send(&pci->wanted);
 }
 
-static const struct virtio_transport_ops transport_ops = { .interrupt = transport_interrupt };
+static int transport_interrupt_fd(void *opaque, uint32_t queue)
+{
+	struct virtio_pci *pci = opaque;
+
+	return atomic_load(&pci->routed) & INDICATION(queue) ? pci->irqfds[queue] : -1;
+}
+
+static const struct virtio_transport_ops transport_ops = {
+	.interrupt = transport_interrupt,
+	.interrupt_fd = transport_interrupt_fd,
+};
 
 /* ---------------------------------------------------------------- vectors */
 

@@ -352,5 +352,7 @@ int main(void)
 		MACHINE_TEST(test_apic_ids),
 	};
 
+	/* Below nohup(1) it is ignored, which the machine would respect. */
+	signal(SIGHUP, SIG_DFL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

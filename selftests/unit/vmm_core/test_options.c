@@ -261,7 +261,11 @@ static void test_devices(void **state)
 	assert_true(forwards[1].udp);
 	assert_int_equal(forwards[1].host, 53);
 	assert_int_equal(forwards[1].guest, 5353);
-	assert_false(nets[1].user);
+	assert_false(nets[1].user || nets[1].vhost);
+	run_options_clear(&config);
+	assert_true(parse("--kernel|k|--net|tap=t,vhost=on", &config, NULL));
+	nets = (const struct machine_net *)(void *)config.machine.nets->data;
+	assert_true(nets[0].vhost);
 	run_options_clear(&config);
 	assert_true(parse("--kernel|k|--vsock|path=x,cid=4|--vsock|cid=5,path=/tmp/a,,b", &config,
 			  NULL));
@@ -293,6 +297,9 @@ static void test_devices(void **state)
 	assert_refused("--kernel|k|--net|user,tap=t", "one of user, tap=NAME and bridge=NAME");
 	assert_refused("--kernel|k|--net|mac=02:00:00:00:00:01", "one of user, tap=NAME and bridge=NAME");
 	assert_refused("--kernel|k|--net|tap=t,forward=tcp:1:1", "goes with user only");
+	assert_refused("--kernel|k|--net|user,vhost=on", "goes with tap= and bridge= only");
+	assert_refused("--kernel|k|--net|tap=t,queues=2,vhost=on", "with one queue");
+	assert_refused("--kernel|k|--net|tap=t,vhost=yes", "is neither vhost=on nor vhost=off");
 	assert_refused("--kernel|k|--net|user,forward=tcp:22", "is not of the form");
 	assert_refused("--kernel|k|--net|user,forward=icmp:1:1", "is not of the form");
 	assert_refused("--kernel|k|--net|user,forward=tcp:0:22", "is not of the form");

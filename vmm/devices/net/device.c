@@ -5,6 +5,7 @@
 #include "internal.h"
 
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "../../message.h"
 
@@ -34,6 +35,8 @@ static void work(void *opaque)
 	unsigned int control = net_control_queue(device);
 	bool more;
 
+	if (net_vhost_works(device))
+		return;
 	if (control != UINT32_MAX && pair_of(device, control) == pair)
 		net_control(device);
 	if (!in_use(pair)) {
@@ -109,6 +112,7 @@ static void net_activate(struct virtio_device *virtio)
 		error = net_use_pairs(device, 1);
 	if (error)
 		lose_all(device, error);
+	net_vhost_start(device);
 	for (unsigned int i = 0; i < device->pair_count; i++)
 		iothread_resume(device->pairs[i]->thread);
 }
@@ -122,16 +126,20 @@ static void net_reset(struct virtio_device *virtio)
 		iothread_pause(device->pairs[i]->thread);
 		device->pairs[i]->held = 0;
 	}
-}
-
-static void net_notify(struct virtio_device *virtio, unsigned int queue)
-{
-	iothread_kick(pair_of(net_of(virtio), queue)->thread);
+	net_vhost_stop(device);
 }
 
 static int net_notify_fd(struct virtio_device *virtio, unsigned int queue)
 {
-	return iothread_kick_fd(pair_of(net_of(virtio), queue)->thread);
+	struct net_device *device = net_of(virtio);
+
+	return device->vhost ? net_vhost_kick_fd(device, queue) :
+			       iothread_kick_fd(pair_of(device, queue)->thread);
+}
+
+static void net_notify(struct virtio_device *virtio, unsigned int queue)
+{
+	eventfd_write(net_notify_fd(virtio, queue), 1);
 }
 
 static void free_pairs(struct net_device *device)
@@ -151,6 +159,7 @@ static void net_free(struct virtio_device *virtio)
 {
 	struct net_device *device = net_of(virtio);
 
+	net_vhost_free(device);
 	free_pairs(device);
 	virtio_device_clear(virtio);
 	g_free(device);
@@ -217,6 +226,8 @@ struct virtio_device *net_device_new(const struct net_device_config *config,
 		made = add_pair(device, config->name, nets[i], error);
 	if (made) {
 		init_virtio(device, config, memory);
+		if (config->vhost)
+			net_vhost_new(device);
 		return &device->virtio;
 	}
 	for (; i < count; i++)

@@ -15,6 +15,7 @@
 struct net_device_config {
 	const char *name;		/* must outlive the device */
 	uint8_t mac[NET_MAC_SIZE];
+	bool vhost;			/* leave the frames to the host's kernel, if it can */
 };
 
 /* Takes over `nets`, `count` of them (1..NET_QUEUES_MAX), each for a pair of queues, also if this

@@ -10,6 +10,9 @@
 #include "../../virtio/iothread.h"
 #include "device.h"
 
+#define RECEIVE		0u	/* queues */
+#define TRANSMIT	1u
+#define QUEUES		2u
 #define QUEUE_SIZE	256u
 /* Frames in one direction before the other one has its turn. */
 #define BATCH		64u
@@ -35,6 +38,8 @@ struct net_device {
 	struct virtio_net_config config;	/* [i] */
 	unsigned int pair_count;	/* [i] */
 	struct net_pair *pairs[NET_QUEUES_MAX];	/* [i] */
+	/* [d] of the first pair; NULL: the host's kernel does not move frames */
+	struct net_vhost *vhost;
 	/* Set when all threads are paused: */
 	unsigned int header;		/* bytes before each frame */
 	bool mergeable;			/* a frame may take several buffers */
@@ -49,6 +54,17 @@ static inline unsigned int net_transmit_queue(const struct net_pair *pair)
 {
 	return 2 * pair->index + 1;
 }
+
+/* vhost.c: [d] all of them.  Makes device->vhost if it can; frees it. */
+void net_vhost_new(struct net_device *device);
+void net_vhost_free(struct net_device *device);
+/* What the driver's notifications must be written to if there is device->vhost. */
+int net_vhost_kick_fd(const struct net_device *device, unsigned int queue);
+/* Hands the queues to the kernel if it can take them; takes them back. */
+void net_vhost_start(struct net_device *device);
+void net_vhost_stop(struct net_device *device);
+/* The thread was woken: false if the frames are its own business. */
+bool net_vhost_works(struct net_device *device);
 
 /* Both return true if they stopped before everything was done. */
 bool net_receive_frames(struct net_pair *pair);
