@@ -2,8 +2,8 @@
 /*
  * For LD_PRELOAD: makes a thread of mica do what it may not, as code that a guest has taken
  * over would.  FORBID is the kind of thread (main, vcpu, io), a colon and the call (execve,
- * openat, socket, ptrace, mprotect, io_uring_setup, tgkill).  It happens when the thread
- * waits: all do that only after they were set up.
+ * openat, socket, ptrace, mprotect, io_uring_setup, tgkill), or `abort', which a failed assertion
+ * calls.  It happens when the thread waits: all do that only after they were set up.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -38,6 +38,8 @@ static void attack(const char *call)
 		syscall(SYS_tgkill, 1, 1, SIGTERM);
 	else if (!strcmp(call, "io_uring_setup"))
 		syscall(SYS_io_uring_setup, 1, NULL);
+	else if (!strcmp(call, "abort"))
+		abort();
 }
 
 static void now_in(const char *kind)

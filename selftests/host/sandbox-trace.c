@@ -205,19 +205,39 @@ static void trace(int result)
 
 /* ---------------------------------------------------------------- starting */
 
+/* The program ends by them as if it were called without a tracer, which outlives it. */
+static const int handed_on[] = { SIGINT, SIGTERM };
+
+static void hand_on(struct sigaction *before)
+{
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	for (size_t i = 0; i < G_N_ELEMENTS(handed_on); i++)
+		sigaction(handed_on[i], &ignore, &before[i]);
+}
+
+static void take_back(const struct sigaction *before)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(handed_on); i++)
+		sigaction(handed_on[i], &before[i], NULL);
+}
+
 static void run_tracer(char **arguments, int result)
 {
 	const unsigned long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE |
 		PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC;
+	struct sigaction before[G_N_ELEMENTS(handed_on)];
 	int go[2];
 	char byte;
 
+	hand_on(before);
 	if (pipe2(go, O_CLOEXEC) < 0)
 		die("a pipe");
 	first = fork();
 	if (first == 0) {
 		if (read(go[0], &byte, 1) != 1)
 			_exit(99);
+		take_back(before);
 		execv(arguments[0], arguments);
 		_exit(99);
 	}
@@ -268,14 +288,12 @@ static int run(char **arguments)
 		close(result[0]);
 		threads = g_hash_table_new_full(NULL, NULL, NULL, g_free);
 		noted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-		signal(SIGINT, SIG_IGN);
-		signal(SIGTERM, SIG_IGN);
 		run_tracer(arguments, result[1]);
 		return 0;
 	}
 	close(result[1]);
-	signal(SIGINT, forward);
-	signal(SIGTERM, forward);
+	for (size_t i = 0; i < G_N_ELEMENTS(handed_on); i++)
+		signal(handed_on[i], forward);
 	return follow(result[0]);
 }
 
