@@ -7,7 +7,8 @@
  * --check-calls it is content if some were not met.
  *
  * It is a tracer (ptrace(2)), so the program is the one that users get.  The rules are the
- * program's table.
+ * program's table.  vCPUs are stopped at all of their first calls only, if sandbox-vcpu.c is in
+ * its place.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,11 +27,15 @@
 #include "../../vmm/sandbox/rules.h"
 
 #define SYSCALL_STOP	(SIGTRAP | 0x80)
+#define PRELOAD		"/selftests/vcpu.so"
+#define FIRST_CALLS	2000u		/* of a vCPU, at each of which it is stopped */
 
 struct thread {
 	pid_t process;
 	enum thread_kind kind;
 	bool confined;
+	bool filtered;			/* by sandbox-vcpu.c */
+	unsigned int calls;
 };
 
 static const char *const kind_names[] = {
@@ -129,16 +134,39 @@ static struct thread *thread_of(pid_t tid)
 	return thread;
 }
 
-static void confined(struct thread *thread, pid_t tid)
+static enum thread_kind kind_of(const struct thread *thread, pid_t tid)
 {
 	g_autofree char *path = g_strdup_printf("/proc/%d/comm", tid);
 	g_autofree char *name = NULL;
 
-	thread->confined = true;
+	if (tid == thread->process)
+		return THREAD_MAIN;
 	g_file_get_contents(path, &name, NULL, NULL);
-	if (tid != thread->process)
-		thread->kind = name && g_str_has_prefix(name, "vcpu") ? THREAD_VCPU : THREAD_IO;
+	return name && g_str_has_prefix(name, "vcpu") ? THREAD_VCPU : THREAD_IO;
 }
+
+/* A vCPU's first filter is that of sandbox-vcpu.c, if it is there. */
+static void filtered(struct thread *thread, pid_t tid)
+{
+	enum thread_kind kind = kind_of(thread, tid);
+
+	if (kind == THREAD_VCPU && !thread->filtered && !access(PRELOAD, R_OK)) {
+		thread->filtered = true;
+		return;
+	}
+	thread->confined = true;
+	thread->kind = kind;
+}
+
+/* It has made all its frequent calls, and those that are left are told by its filter. */
+static bool runs(const struct thread *thread)
+{
+	return thread->filtered && thread->calls > FIRST_CALLS;
+}
+
+/* Both kinds of stops have the call and its arguments in the same place. */
+G_STATIC_ASSERT(offsetof(struct __ptrace_syscall_info, entry.args) ==
+		offsetof(struct __ptrace_syscall_info, seccomp.args));
 
 static void at_call(pid_t tid)
 {
@@ -146,14 +174,31 @@ static void at_call(pid_t tid)
 	struct __ptrace_syscall_info info;
 
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info), &info) <= 0 ||
-	    info.op != PTRACE_SYSCALL_INFO_ENTRY)
+	    (info.op != PTRACE_SYSCALL_INFO_ENTRY && info.op != PTRACE_SYSCALL_INFO_SECCOMP))
 		return;
 	if (thread->confined)
 		note_call(thread, &info);
 	/* libseccomp tries what the kernel knows, without a filter. */
-	if (info.entry.nr == SYS_seccomp && info.entry.args[0] == SECCOMP_SET_MODE_FILTER &&
-	    info.entry.args[2])
-		confined(thread, tid);
+	if (info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == SYS_seccomp &&
+	    info.entry.args[0] == SECCOMP_SET_MODE_FILTER && info.entry.args[2])
+		filtered(thread, tid);
+	thread->calls++;
+}
+
+/* Where there was no stop at the call. */
+static void at_forbidden(pid_t tid)
+{
+	const struct thread *thread = thread_of(tid);
+	siginfo_t info;
+
+	if (runs(thread) && ptrace(PTRACE_GETSIGINFO, tid, 0, &info) == 0)
+		note(g_strdup_printf("forbidden %s call %d\n", kind_names[thread->kind],
+				     info.si_syscall));
+}
+
+static void go_on(pid_t tid, int number)
+{
+	ptrace(runs(thread_of(tid)) ? PTRACE_CONT : PTRACE_SYSCALL, tid, 0, number);
 }
 
 static bool stops(int number)
@@ -167,9 +212,9 @@ static void at_stop(pid_t tid, int status)
 	int number = WSTOPSIG(status), event = status >> 16;
 	static bool started;
 
-	if (number == SYSCALL_STOP) {
+	if (number == SYSCALL_STOP || event == PTRACE_EVENT_SECCOMP) {
 		at_call(tid);
-		ptrace(PTRACE_SYSCALL, tid, 0, 0);
+		go_on(tid, 0);
 	} else if (event == PTRACE_EVENT_STOP && stops(number)) {
 		ptrace(PTRACE_LISTEN, tid, 0, 0);
 	} else if (event == PTRACE_EVENT_EXEC && started) {
@@ -177,10 +222,11 @@ static void at_stop(pid_t tid, int status)
 		ptrace(PTRACE_DETACH, tid, 0, 0);
 	} else if (event) {
 		started |= event == PTRACE_EVENT_EXEC;
-		thread_of(tid);
-		ptrace(PTRACE_SYSCALL, tid, 0, 0);
+		go_on(tid, 0);
 	} else {
-		ptrace(PTRACE_SYSCALL, tid, 0, number);
+		if (number == SIGSYS)
+			at_forbidden(tid);
+		go_on(tid, number);
 	}
 }
 
@@ -222,10 +268,20 @@ static void take_back(const struct sigaction *before)
 		sigaction(handed_on[i], &before[i], NULL);
 }
 
+static void preload(void)
+{
+	const char *others = getenv("LD_PRELOAD");
+	g_autofree char *all = g_strjoin(":", PRELOAD, others, NULL);
+
+	if (!access(PRELOAD, R_OK))
+		setenv("LD_PRELOAD", all, 1);
+}
+
 static void run_tracer(char **arguments, int result)
 {
 	const unsigned long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE |
-		PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC;
+		PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC |
+		PTRACE_O_TRACESECCOMP;
 	struct sigaction before[G_N_ELEMENTS(handed_on)];
 	int go[2];
 	char byte;
@@ -238,6 +294,7 @@ static void run_tracer(char **arguments, int result)
 		if (read(go[0], &byte, 1) != 1)
 			_exit(99);
 		take_back(before);
+		preload();
 		execv(arguments[0], arguments);
 		_exit(99);
 	}
