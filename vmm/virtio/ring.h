@@ -102,7 +102,8 @@ struct virtqueue {
 	bool used_wrap;
 	uint16_t staged;			/* ring entries pushed since virtqueue_commit() */
 	uint16_t staged_flags;			/* packed: flags of the first of them */
-	unsigned int in_flight;			/* ring entries of chains that were popped */
+	unsigned int in_flight;			/* ring entries of chains that were popped; */
+						/* with `staged` never more than the size */
 
 	uint32_t next_pop;			/* sequence of the next chain to pop, */
 	uint32_t next_push;			/* and in order, of the next to hand back */

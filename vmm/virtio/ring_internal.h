@@ -52,6 +52,16 @@ const uint8_t *virtqueue_indirect_table(struct virtqueue *queue, uint64_t gpa, u
 uint8_t *virtqueue_map(const struct virtqueue *queue, uint64_t gpa, uint64_t length,
 		       unsigned int alignment);
 
+/*
+ * How many ring entries the guest can have made available: not those in flight, and not those
+ * that were pushed but not committed, as a driver looks at nothing behind the first of them
+ * before that is used.  With both, what is pushed stays within one round of the ring.
+ */
+static inline unsigned int virtqueue_free_entries(const struct virtqueue *queue)
+{
+	return queue->config.size - queue->in_flight - queue->staged;
+}
+
 /* A copy that the compiler cannot replace by a second read of the guest's memory: it must
  * assume that the memory has changed since. */
 static inline void copy_once(void *to, const void *from, size_t length)
