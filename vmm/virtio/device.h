@@ -81,12 +81,15 @@ struct virtio_device {
 	uint64_t offered;			/* [i] features */
 	uint16_t config_size;			/* [i] */
 	const void *config;			/* configuration space as the guest reads it: [m] */
-	struct virtqueue *queues;		/* [d] */
+	struct virtqueue *queues;		/* [d] by virtio_queue() only */
+	struct virtqueue absent;		/* [i] never started */
 	const struct virtio_memory *memory;	/* [i] */
 
 	const struct virtio_transport_ops *transport;	/* [i] after attach */
 	void *transport_opaque;
-	uint64_t negotiated;			/* [m] before DRIVER_OK, constant after */
+	uint64_t negotiated;			/* [m] before DRIVER_OK, constant after: what */
+						/* the driver wants of `offered`, no more */
+	bool wants_more;			/* [m] it wants features that are not offered */
 	struct virtqueue_config *wanted;	/* [m] what the driver set up, for each queue */
 	uint64_t enabled;			/* [m] mask of queues */
 	uint8_t status;				/* [m] as the driver wrote it */
@@ -120,6 +123,13 @@ static inline bool virtio_device_has(const struct virtio_device *device, unsigne
 	return device->negotiated >> feature & 1;
 }
 
+/* The queue of that number; one from which nothing comes and into which nothing goes if there
+ * is none.  Never NULL. */
+static inline struct virtqueue *virtio_queue(struct virtio_device *device, unsigned int queue)
+{
+	return queue < device->queue_count ? &device->queues[queue] : &device->absent;
+}
+
 /* ------------------------------------------------------------ for transports, all [m] */
 
 void virtio_device_attach(struct virtio_device *device, const struct virtio_transport_ops *ops,
@@ -128,9 +138,11 @@ void virtio_device_attach(struct virtio_device *device, const struct virtio_tran
 void virtio_device_free(struct virtio_device *device);
 
 uint8_t virtio_device_status(const struct virtio_device *device);
-/* A driver without VIRTIO_F_VERSION_1 (`legacy`) knows no FEATURES_OK. */
+/* A driver without VIRTIO_F_VERSION_1 (`legacy`) knows no FEATURES_OK.  Whoever starts the device
+ * without it is one, whichever registers it used before. */
 void virtio_device_set_status(struct virtio_device *device, uint8_t status, bool legacy);
-/* Ignored once FEATURES_OK or DRIVER_OK is set. */
+/* Ignored once FEATURES_OK or DRIVER_OK is set.  Features that are not offered never take
+ * effect; a driver that insists on them gets no FEATURES_OK. */
 void virtio_device_set_features(struct virtio_device *device, uint64_t features);
 
 /* What the driver sets up; NULL if there is no such queue. */

@@ -76,7 +76,7 @@ static uint64_t read_register(struct virtio_pci *pci, uint64_t offset)
 static void set_features(struct virtio_pci *pci, uint32_t value)
 {
 	pci->driver_features = value;
-	virtio_device_set_features(pci->device, value & (uint32_t)pci->device->offered);
+	virtio_device_set_features(pci->device, value);
 }
 
 static void write_register(struct virtio_pci *pci, uint64_t offset, uint32_t value)

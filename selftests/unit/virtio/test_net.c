@@ -402,6 +402,21 @@ static void commands_alone(void **unused)
 	close_net(&f);
 }
 
+/* Commands need a queue that a card with one pair does not have. */
+static void features_not_offered(void **unused)
+{
+	struct fixture f;
+
+	(void)unused;
+	open_net(&f);
+	bench_start_mixed(&f.bench);
+	assert_int_equal(f.wires[0].offloads, NET_CHECKSUM | NET_TSO4);
+	bench_reset(&f.bench);
+	bench_start(&f.bench, 0, RING_SIZE);
+	let_it_look(&f);
+	close_net(&f);
+}
+
 static void command_without_answer(void **unused)
 {
 	struct fixture f;
@@ -421,7 +436,7 @@ int main(void)
 		cmocka_unit_test(merges), cmocka_unit_test(goes_away),
 		cmocka_unit_test(bad_buffers), cmocka_unit_test(configuration),
 		cmocka_unit_test(several_queues), cmocka_unit_test(commands_alone),
-		cmocka_unit_test(command_without_answer),
+		cmocka_unit_test(command_without_answer), cmocka_unit_test(features_not_offered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

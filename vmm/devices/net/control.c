@@ -67,7 +67,7 @@ static bool command(struct net_device *device, const struct virtqueue_chain *cha
 void net_control(struct net_device *device)
 {
 	unsigned int index = net_control_queue(device);
-	struct virtqueue *queue = &device->virtio.queues[index];
+	struct virtqueue *queue = virtio_queue(&device->virtio, index);
 	struct virtqueue_chain *chain;
 	uint8_t answer;
 
