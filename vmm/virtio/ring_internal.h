@@ -13,8 +13,10 @@
 /* Both formats have descriptors of 16 bytes with the same first three fields. */
 #define DESCRIPTOR_SIZE		16u
 
-/* The buffers of a chain, as they are collected from its descriptors. */
+/* The buffers of a chain, as they are collected from its descriptors.  `steps` counts the
+ * descriptors, empty ones too: they take time. */
 struct virtqueue_walk {
+	unsigned int steps;
 	unsigned int readable;
 	unsigned int writable;
 	uint64_t readable_length;
