@@ -95,16 +95,29 @@ uint8_t virtio_device_status(const struct virtio_device *device)
 	       (atomic_load(&device->needs_reset) ? VIRTIO_CONFIG_S_NEEDS_RESET : 0);
 }
 
-static void reset(struct virtio_device *device)
+static void end_work(struct virtio_device *device)
 {
 	if (device->active)
 		device->ops->reset(device);
 	device->active = false;
-	for (unsigned int i = 0; i < device->queue_count; i++) {
+	for (unsigned int i = 0; i < device->queue_count; i++)
 		virtqueue_stop(&device->queues[i]);
-		device->wanted[i] = (struct virtqueue_config){ .size = device->queue_size };
-	}
 	device->absent.broken = NULL;
+}
+
+void virtio_device_halt(struct virtio_device *device)
+{
+	if (!device->active)
+		return;
+	end_work(device);
+	atomic_store(&device->needs_reset, true);
+}
+
+static void reset(struct virtio_device *device)
+{
+	end_work(device);
+	for (unsigned int i = 0; i < device->queue_count; i++)
+		device->wanted[i] = (struct virtqueue_config){ .size = device->queue_size };
 	device->enabled = 0;
 	device->negotiated = 0;
 	device->wants_more = false;
@@ -124,6 +137,8 @@ void virtio_device_free(struct virtio_device *device)
  * on Feature Bits": such a driver has the first 32 only, whatever was written to the others. */
 static void activate(struct virtio_device *device)
 {
+	if (atomic_load(&device->needs_reset))
+		return;
 	if (!(device->status & VIRTIO_CONFIG_S_FEATURES_OK))
 		device->negotiated &= UINT32_MAX;
 	for (unsigned int i = 0; i < device->queue_count; i++) {
@@ -190,6 +205,12 @@ void virtio_device_enable_queue(struct virtio_device *device, unsigned int queue
 {
 	if (queue < device->queue_count && !device->active)
 		device->enabled |= 1ull << queue;
+}
+
+void virtio_device_disable_queue(struct virtio_device *device, unsigned int queue)
+{
+	if (queue < device->queue_count && !device->active)
+		device->enabled &= ~(1ull << queue);
 }
 
 bool virtio_device_queue_enabled(const struct virtio_device *device, unsigned int queue)

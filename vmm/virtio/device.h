@@ -10,7 +10,8 @@
  * guest's status writes: features, queues, activate() when it says DRIVER_OK, reset() when
  * it writes 0 or the function is reset.  After something that only a hostile or broken
  * driver does, the device needs a reset: DEVICE_NEEDS_RESET is in the status, the guest
- * gets a configuration interrupt, and the device does nothing until the reset.
+ * gets a configuration interrupt, and the queue where that happened is dead until the reset;
+ * whether others go on is up to the kind ("Device Status Field" leaves it open).
  *
  * Locks: [m] machine's lock held.  [d] the thread that the device's queues belong to:
  * between activate() and reset() that may be an I/O thread of the device, which never takes
@@ -149,11 +150,17 @@ void virtio_device_set_features(struct virtio_device *device, uint64_t features)
 struct virtqueue_config *virtio_device_queue(struct virtio_device *device, unsigned int queue);
 /* Ignored if the queue is enabled or the device is active. */
 void virtio_device_enable_queue(struct virtio_device *device, unsigned int queue);
+/* Likewise; for legacy drivers, as others can only reset. */
+void virtio_device_disable_queue(struct virtio_device *device, unsigned int queue);
 bool virtio_device_queue_enabled(const struct virtio_device *device, unsigned int queue);
 /* A queue that does not exist, or a device that is not active: no effect. */
 void virtio_device_notify(struct virtio_device *device, unsigned int queue);
-/* Legacy drivers use their queues before they say DRIVER_OK. */
+/* Legacy drivers use their queues before they say DRIVER_OK.  Queues that they set up after
+ * their first notification stay dead: none is known that does so. */
 void virtio_device_activate_legacy(struct virtio_device *device);
+/* The driver took something away without which the device cannot work: it ends all work, and
+ * needs a reset, of which it says nothing but by its status.  Without effect if not active. */
+void virtio_device_halt(struct virtio_device *device);
 
 /* 1, 2, 4 or 8 bytes; what lies behind the configuration space reads as zero. */
 uint64_t virtio_device_config_read(const struct virtio_device *device, uint64_t offset,

@@ -9,7 +9,8 @@
 
 /* ---------------------------------------------------------------- answers */
 
-/* The status is the last byte that the guest lets us write. */
+/* The status is the last byte that the guest lets us write, so no shorter length could say that
+ * there is one.  Of a request that failed the bytes before it are what they were. */
 static void answer(struct job *job, uint8_t status)
 {
 	struct block_device *device = job->device;
