@@ -30,7 +30,7 @@ static void commit(struct block_device *device)
 
 static void take_requests(struct block_device *device, unsigned int index)
 {
-	struct virtqueue *queue = &device->virtio.queues[index];
+	struct virtqueue *queue = virtio_queue(&device->virtio, index);
 	struct virtqueue_chain *chain;
 
 	do {

@@ -75,7 +75,7 @@ static void work(void *opaque)
 
 static int start_queue(struct fs_device *fs, unsigned int index)
 {
-	const struct virtqueue *queue = &fs->virtio.queues[index];
+	const struct virtqueue *queue = virtio_queue(&fs->virtio, index);
 	const struct vhost_user_queue rings = {
 		.size = queue->config.size,
 		.descriptors = queue->descriptors,

@@ -95,7 +95,7 @@ int net_vhost_kick_fd(const struct net_device *device, unsigned int queue)
 /* False: there is something that the kernel cannot do for this driver. */
 static bool make_ring(struct net_device *device, unsigned int number, struct vhost_net_ring *ring)
 {
-	const struct virtqueue *queue = &device->virtio.queues[number];
+	const struct virtqueue *queue = virtio_queue(&device->virtio, number);
 
 	if (!virtqueue_started(queue) || queue->broken)
 		return false;
@@ -152,7 +152,7 @@ bool net_vhost_works(struct net_device *device)
 		return false;
 	}
 	if (eventfd_read(vhost_net_error_fd(vhost->kernel), &count) == 0)
-		virtqueue_break(&device->virtio.queues[TRANSMIT],
+		virtqueue_break(virtio_queue(&device->virtio, TRANSMIT),
 				"a ring or a buffer that the host's kernel cannot use");
 	return true;
 }
