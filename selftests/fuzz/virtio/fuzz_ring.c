@@ -7,10 +7,9 @@
 #include <linux/virtio_ring.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include "../../../vmm/virtio/ring.h"
-#include "input.h"
+#include "../input.h"
 
 #define MEMORY_SIZE	(2ull << 20)
 #define RINGS		0x10000ull
@@ -30,12 +29,6 @@ struct fuzz {
 	uint64_t seed;			/* of the second thread */
 	atomic_bool end;
 };
-
-#define CHECK(condition)	\
-	do {			\
-		if (!(condition))	\
-			abort();	\
-	} while (0)
 
 static void note_broken(void *opaque, struct virtqueue *queue)
 {

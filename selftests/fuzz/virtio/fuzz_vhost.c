@@ -3,22 +3,15 @@
  * The front end of vhost-user at an end that answers anything.  All answers are there before the
  * first request, and nothing behind them, so that nobody waits.
  */
-#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "../../../vmm/backends/vhost_user.h"
-#include "input.h"
+#include "../input.h"
 
 #define MEMORY_SIZE	(2ull << 20)
 #define QUEUES		2u
-
-#define CHECK(condition)	\
-	do {			\
-		if (!(condition))	\
-			abort();	\
-	} while (0)
 
 struct reply {
 	uint32_t request;

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The bytes of one run, taken apart.  Behind the end everything is zero.
+ * The bytes of one run, taken apart.  Behind the end everything is zero.  And the end of a run
+ * that has found something.
  */
-#ifndef MICA_FUZZ_VIRTIO_INPUT_H
-#define MICA_FUZZ_VIRTIO_INPUT_H
+#ifndef MICA_FUZZ_INPUT_H
+#define MICA_FUZZ_INPUT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct input {
@@ -17,6 +20,17 @@ struct input {
 
 /* One run; a finding ends the program.  The name is libFuzzer's. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* What must be so whatever the input is. */
+#define CHECK(condition)	check(condition, __FILE__, __LINE__, #condition)
+
+static inline void check(bool good, const char *file, int line, const char *condition)
+{
+	if (good)
+		return;
+	fprintf(stderr, "%s:%d: not so: %s\n", file, line, condition);
+	abort();
+}
 
 static inline uint64_t take(struct input *input, size_t bytes)
 {
