@@ -61,8 +61,6 @@ void fuzz_driver_start(struct fuzz_driver *driver)
 		virtio_device_enable_queue(device, i);
 	}
 	virtio_device_set_status(device, status | VIRTIO_CONFIG_S_DRIVER_OK, false);
-	if (driver->started)
-		driver->started(driver);
 }
 
 void fuzz_driver_describe(struct fuzz_driver *driver, unsigned int queue, uint16_t index,

@@ -28,8 +28,7 @@ struct fuzz_driver {
 	unsigned int queues;		/* at most FUZZ_QUEUES_MAX */
 	bool notifies;			/* of each chain that it makes available */
 	unsigned int patience;		/* one in so many of fuzz_driver_again() starts anew */
-	void (*was_reset)(struct fuzz_driver *driver);	/* both: NULL if there is nothing to do */
-	void (*started)(struct fuzz_driver *driver);
+	void (*was_reset)(struct fuzz_driver *driver);	/* NULL: there is nothing more to do */
 
 	uint8_t *ram;			/* of fuzz_memory() */
 	uint16_t avail[FUZZ_QUEUES_MAX];

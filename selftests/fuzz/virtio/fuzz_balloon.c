@@ -1,78 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A balloon whose driver does anything.  In the place of the device's thread is a part of this
- * program that does its work when the input says so: a run depends on its input alone.
+ * A balloon whose driver does anything.
  */
 #include "../../../vmm/devices/balloon/internal.h"
 #include "driver.h"
-
-/* ---------------------------------------------------------------- the thread */
-
-struct iothread {
-	void (*work)(void *opaque);
-	void *opaque;
-	bool runs;
-};
-
-struct iothread *iothread_new(const char *name, void (*work)(void *opaque), void *opaque,
-			      GError **error)
-{
-	struct iothread *thread = g_new0(struct iothread, 1);
-
-	(void)name;
-	(void)error;
-	thread->work = work;
-	thread->opaque = opaque;
-	return thread;
-}
-
-void iothread_free(struct iothread *thread)
-{
-	CHECK(!thread->runs);
-	g_free(thread);
-}
-
-void iothread_resume(struct iothread *thread)
-{
-	CHECK(!thread->runs);
-	thread->runs = true;
-}
-
-void iothread_pause(struct iothread *thread)
-{
-	CHECK(thread->runs);
-	thread->runs = false;
-}
-
-bool iothread_pausing(const struct iothread *thread)
-{
-	return !thread->runs;
-}
-
-int iothread_kick_fd(const struct iothread *thread)
-{
-	(void)thread;
-	return -1;
-}
-
-void iothread_kick(struct iothread *thread)
-{
-	(void)thread;
-}
-
-static void work(struct fuzz_driver *driver)
-{
-	struct iothread *thread = ((struct balloon *)driver->device)->thread;
-
-	if (thread->runs)
-		thread->work(thread->opaque);
-}
-
-/* ---------------------------------------------------------------- the driver */
+#include "iothread.h"
 
 static struct balloon *balloon_of(struct fuzz_driver *driver)
 {
 	return (struct balloon *)driver->device;
+}
+
+static void work(struct fuzz_driver *driver)
+{
+	fuzz_iothread_work(balloon_of(driver)->thread);
 }
 
 /* Page numbers, mostly of pages that hold no ring; statistics on their queue. */

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A network card whose driver does anything, at a stream whose other end does as well.  The
- * card's thread stays paused and its work is done here, so that a run depends on its input
- * alone.
+ * A network card whose driver does anything, at a stream whose other end does as well.
  */
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "../../../vmm/devices/net/internal.h"
 #include "driver.h"
+#include "iothread.h"
 
 #define QUEUES		2u
 
@@ -27,22 +26,9 @@ static struct net_pair *pair_of(struct fuzz_driver *driver)
 	return ((struct net_device *)driver->device)->pairs[0];
 }
 
-static void pause_thread(struct fuzz_driver *driver)
-{
-	if (driver->device->active)
-		iothread_pause(pair_of(driver)->thread);
-}
-
 static void work(struct fuzz_driver *driver)
 {
-	struct net_pair *pair = pair_of(driver);
-
-	if (!driver->device->active)
-		return;
-	for (unsigned int i = 0; i < 4; i++) {
-		net_transmit_frames(pair);
-		net_receive_frames(pair);
-	}
+	fuzz_iothread_work(pair_of(driver)->thread);
 }
 
 /* Two buffers in memory, of any length that there is room for: a frame to the host or a
@@ -93,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz fuzz = {
 		.driver = {
 			.input = { data, MIN(size, 256) }, .queues = QUEUES, .notifies = true,
-			.patience = 4, .started = pause_thread,
+			.patience = 4,
 		},
 	};
 	struct net *net;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A socket device whose driver sends any packets, and whose host has programs that come and
- * go.  The device's thread is never resumed and its work is done here, so that a run depends on
- * its input alone.
+ * go.
  */
 #include <glib/gstdio.h>
 #include <sys/socket.h>
@@ -11,6 +10,7 @@
 #include "../../../vmm/backends/unix_socket.h"
 #include "../../../vmm/devices/vsock/internal.h"
 #include "driver.h"
+#include "iothread.h"
 
 #define QUEUES		3u
 #define CID		3u
@@ -27,7 +27,6 @@ static struct {
 	char *path;
 	char *service;
 	int listener;			/* at the host's port 1 */
-	struct virtio_device_ops ops;
 	struct virtio_device *device;
 } host;
 
@@ -35,13 +34,7 @@ static void work(struct fuzz_driver *driver)
 {
 	struct vsock *vsock = (struct vsock *)driver->device;
 
-	if (!driver->device->active)
-		return;
-	for (unsigned int i = 0; i < 4; i++) {
-		vsock_host_events(vsock);
-		vsock_take_packets(vsock);
-		vsock_fill_guest(vsock);
-	}
+	fuzz_iothread_work(vsock->thread);
 	CHECK(vsock->connections.length <= VSOCK_CONNECTIONS_MAX);
 	CHECK(vsock->reset_count <= VSOCK_RESETS_SOFT + vsock->virtio.queue_size);
 }
@@ -173,16 +166,6 @@ static const fuzz_step steps[] = {
 	dial, answer, talk, listen_to, end, fuzz_driver_wild, fuzz_driver_again,
 };
 
-static void activate(struct virtio_device *device)
-{
-	(void)device;
-}
-
-static void forget(struct virtio_device *device)
-{
-	vsock_forget_all((struct vsock *)device);
-}
-
 static void make_device(void)
 {
 	const struct vsock_device_config config = {
@@ -191,10 +174,6 @@ static void make_device(void)
 
 	host.device = vsock_device_new(&config, fuzz_memory(), NULL);
 	CHECK(host.device);
-	host.ops = *host.device->ops;
-	host.ops.activate = activate;
-	host.ops.reset = forget;
-	host.device->ops = &host.ops;
 }
 
 static void make_host(void)
