@@ -230,7 +230,7 @@ static void write_port(struct world *world)
 	uint64_t port = some_port(input);
 	unsigned int size = take8(input) % 4 ? 1 : 2u << take_below(input, 2);
 
-	out(world, port, size, take(input, size));
+	out(world, port, size, take_value(input, size));
 }
 
 static void read_port(struct world *world)
@@ -286,7 +286,7 @@ static void program_pit(struct world *world)
 {
 	struct input *input = &world->input;
 	unsigned int channel = take_below(input, 3);
-	uint16_t count = take(input, take8(input) & 1 ? 1 : 2);
+	uint16_t count = take_value(input, take8(input) & 1 ? 1 : 2);
 
 	out(world, PIT_PORT + 3, 1, channel << 6 | 0x30 | (take8(input) & 0x0f));
 	out(world, PIT_PORT + channel, 1, count & 0xff);
@@ -340,10 +340,23 @@ static void ioapic_access(struct world *world)
 	if (how & 4)
 		bus_write(world->mmio, IOREGSEL, 4, take_below(input, 0x42));
 	if (how & 8)
-		bus_write(world->mmio, at, size, take(input, size));
+		bus_write(world->mmio, at, size, take_value(input, size));
 	if (how & 16)
 		ioapic_eoi(world->ioapic, take8(input));
 	bus_read(world->mmio, at, size, &value);
+}
+
+/* An entry in one go, and its wire. */
+static void program_pin(struct world *world)
+{
+	struct input *input = &world->input;
+	unsigned int pin = take_below(input, IOAPIC_PINS);
+	uint8_t how = take8(input);
+
+	bus_write(world->mmio, IOREGSEL, 4, 0x10 + 2 * pin);
+	bus_write(world->mmio, IOWIN, 4, take_value(input, 2) | (how & 1 ? RTE_MASKED : 0));
+	if (how & 2)
+		ioapic_set_irq(world->ioapic, pin, how >> 7);
 }
 
 /* ---------------------------------------------------------------- time */
@@ -352,8 +365,8 @@ static void wait_some(struct world *world)
 {
 	struct input *input = &world->input;
 	uint8_t how = take8(input);
-	uint64_t ns = take(input, how & 1 ? 2 : 3) << (how & 2 ? 0 : 6);
-	uint64_t late = how & 4 ? take(input, 3) << 6 : 0;
+	uint64_t ns = take_value(input, how & 1 ? 2 : 3) << (how & 2 ? 0 : 6);
+	uint64_t late = how & 4 ? take_value(input, 3) << 6 : 0;
 
 	if (how & 8)
 		fake_clock_sleep(world->clock, late);
@@ -366,7 +379,7 @@ static void wait_some(struct world *world)
 /* Of the host's clock, somebody else is the master. */
 static void set_clock(struct world *world)
 {
-	int64_t second = take(&world->input, 5);
+	int64_t second = take_value(&world->input, 5);
 
 	fake_clock_set_wall(world->clock, second, take_below(&world->input, 1000000));
 }
@@ -391,7 +404,7 @@ static void check_world(struct world *world)
 static void (*const steps[])(struct world *world) = {
 	write_port, write_port, write_port, write_port, read_port, read_port, cmos, cmos,
 	identify_uart, type, program_pit, soft_off, press_button, acknowledge, move_wire,
-	ioapic_access, ioapic_access, wait_some, wait_some, set_clock,
+	ioapic_access, program_pin, program_pin, wait_some, wait_some, set_clock,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

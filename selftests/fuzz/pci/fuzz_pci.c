@@ -327,7 +327,7 @@ static uint64_t some_value(struct input *input)
 
 	if (which < G_N_ELEMENTS(values))
 		return values[which];
-	return take(input, which % 4 ? 4 : 8);
+	return take_value(input, which % 4 ? 4 : 8);
 }
 
 static unsigned int some_size(struct input *input, bool io)
@@ -349,7 +349,7 @@ static unsigned int some_register(struct input *input)
 
 	if (which < 0xe0)
 		return registers[which % G_N_ELEMENTS(registers)] + (which >> 6 == 2);
-	return take(input, 2) % 4096;
+	return take_value(input, 2) % 4096;
 }
 
 static void config_ports(struct world *world)
@@ -359,7 +359,7 @@ static void config_ports(struct world *world)
 	unsigned int reg = some_register(input);
 	uint8_t how = take8(input);
 
-	rig_out(&world->rig, 0xcf8, 4, how & 0x80 ? take(input, 4) :
+	rig_out(&world->rig, 0xcf8, 4, how & 0x80 ? take_value(input, 4) :
 		0x80000000 | bus << 16 | slot << 11 | (reg & 0xfc));
 	if (how & 1)
 		rig_out(&world->rig, 0xcf8 + (how & 2 ? take_below(input, 8) : 4 + reg % 4),
@@ -393,7 +393,7 @@ static void windows(struct world *world)
 
 	if (world->made[which])
 		bar_range(world->fake[which].device, bar, &address, &last);
-	address += take_below(input, 4) ? take(input, 2) % 0x2000 : take(input, 3);
+	address += take_below(input, 4) ? take_value(input, 2) % 0x2000 : take_value(input, 3);
 	if (io)
 		address &= 0xffff;
 	if (io && address < PCI_WINDOW_IO)
@@ -465,7 +465,7 @@ static void saved_state(struct world *world)
 	state = before;
 	for (unsigned int i = 0; i < changes; i++)
 		((uint8_t *)&state)[take8(input) & 1 ? take_below(input, PCI_CONFIG_SIZE) :
-				    take(input, 2) % sizeof(state)] ^= take8(input);
+				    take_value(input, 2) % sizeof(state)] ^= take8(input);
 	if (pci_device_load(device, &state, NULL)) {
 		pci_device_save(device, &after);
 		CHECK(changes || !memcmp(&before, &after, sizeof(after)));

@@ -38,7 +38,7 @@ void fuzz_driver_reset(struct fuzz_driver *driver)
 
 static uint64_t any_features(struct fuzz_driver *driver)
 {
-	uint64_t features = take(&driver->input, 5) & driver->device->offered;
+	uint64_t features = take_value(&driver->input, 5) & driver->device->offered;
 
 	return (features & ~VIRTIO_BIT(VIRTIO_F_RING_PACKED)) | VIRTIO_BIT(VIRTIO_F_VERSION_1);
 }
@@ -101,7 +101,7 @@ void fuzz_driver_config(struct fuzz_driver *driver)
 	uint64_t offset = take_below(&driver->input, device->config_size + 4);
 	unsigned int size = 1u << take_below(&driver->input, 4);
 
-	virtio_device_config_write(device, offset, size, take(&driver->input, 8));
+	virtio_device_config_write(device, offset, size, take_value(&driver->input, 8));
 	virtio_device_config_read(device, offset, size);
 }
 

@@ -41,7 +41,7 @@ static void ask(struct fuzz_driver *driver)
 	uint64_t memory = balloon_of(driver)->memory;
 	struct balloon_status status;
 
-	balloon_set_target(driver->device, take(&driver->input, 8));
+	balloon_set_target(driver->device, take_value(&driver->input, 8));
 	balloon_get_status(driver->device, &status);
 	CHECK(status.target <= memory && status.current <= memory);
 	CHECK(status.known < 1u << VIRTIO_BALLOON_S_NR);

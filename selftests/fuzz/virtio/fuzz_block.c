@@ -39,8 +39,8 @@ static void request(struct fuzz_driver *driver)
 	uint32_t type = types[take_below(&driver->input, G_N_ELEMENTS(types))];
 	const struct virtio_blk_outhdr header = {
 		.type = type,
-		.sector = take8(&driver->input) % 8 ? take(&driver->input, 2) % 600 :
-						    take(&driver->input, 8),
+		.sector = take8(&driver->input) % 8 ? take_value(&driver->input, 2) % 600 :
+						    take_value(&driver->input, 8),
 	};
 	uint16_t data_flags = type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID ?
 			      VRING_DESC_F_WRITE : 0;
@@ -65,7 +65,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct virtio_device *device;	/* the same for all runs: it has a thread */
 	struct fuzz_driver driver = {
-		.input = { data, MIN(size, 256) }, .queues = QUEUES, .notifies = true, .patience = 4,
+		.input = { data, MIN(size, 256) }, .queues = QUEUES, .notifies = true,
+		.patience = 4,
 	};
 
 	if (!device)

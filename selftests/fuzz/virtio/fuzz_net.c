@@ -43,15 +43,15 @@ static void buffers(struct fuzz_driver *driver)
 		FUZZ_BUFFERS + 4096ull * index, take8(&driver->input) % 4 ? 12 :
 		take8(&driver->input), flags | VRING_DESC_F_NEXT, index + 1 });
 	fuzz_driver_describe(driver, queue, index + 1, &(struct vring_desc){
-		FUZZ_BUFFERS + 4096ull * index + 512, take(&driver->input, 2), flags, 0 });
+		FUZZ_BUFFERS + 4096ull * index + 512, take_value(&driver->input, 2), flags, 0 });
 	fuzz_driver_make_available(driver, queue, index);
 }
 
 /* A frame of the host's; one in 64 has a length that ends the connection. */
 static void frame(struct fuzz_driver *driver)
 {
-	uint32_t length = 14 + take(&driver->input, 2) % 3000;
-	uint32_t said = take8(&driver->input) % 64 ? length : take(&driver->input, 4);
+	uint32_t length = 14 + take_value(&driver->input, 2) % 3000;
+	uint32_t said = take8(&driver->input) % 64 ? length : take_value(&driver->input, 4);
 	uint8_t bytes[4 + 3014] = { 0 };
 
 	said = GUINT32_TO_BE(said);

@@ -91,8 +91,8 @@ static void advance_avail(struct fuzz *fuzz)
 
 static void write_anything(struct fuzz *fuzz)
 {
-	uint64_t at = RINGS + take(&fuzz->input, 2) % 0x8000;
-	uint64_t value = take(&fuzz->input, 8);
+	uint64_t at = RINGS + take_value(&fuzz->input, 2) % 0x8000;
+	uint64_t value = take_value(&fuzz->input, 8);
 
 	memcpy(ram(fuzz, at), &value, 1 + take_below(&fuzz->input, 8));
 }
@@ -116,7 +116,7 @@ static void check_part(const struct fuzz *fuzz, const struct iovec *iov, unsigne
 /* Copies at both ends of both parts: AddressSanitizer looks on. */
 static void use_chain(struct fuzz *fuzz, struct virtqueue_chain *chain)
 {
-	uint32_t offset = take(&fuzz->input, 4);
+	uint32_t offset = take_value(&fuzz->input, 4);
 	uint8_t bytes[64];
 
 	check_part(fuzz, chain->readable, chain->readable_count, chain->readable_length);
@@ -152,7 +152,7 @@ static void push(struct fuzz *fuzz)
 	if (!fuzz->held_count)
 		return;
 	which = take_below(&fuzz->input, fuzz->held_count);
-	virtqueue_push(&fuzz->queue, fuzz->held[which], take(&fuzz->input, 4));
+	virtqueue_push(&fuzz->queue, fuzz->held[which], take_value(&fuzz->input, 4));
 	fuzz->held[which] = fuzz->held[--fuzz->held_count];
 }
 
@@ -239,7 +239,7 @@ static void run_beside_scribbler(struct fuzz *fuzz)
 {
 	pthread_t thread;
 
-	fuzz->seed = take(&fuzz->input, 8);
+	fuzz->seed = take_value(&fuzz->input, 8);
 	CHECK(!pthread_create(&thread, NULL, scribble, fuzz));
 	run(fuzz);
 	atomic_store(&fuzz->end, true);

@@ -41,7 +41,7 @@ static void put_reply(struct input *input, int fd, uint32_t request, unsigned in
 	else if (request == 11)
 		reply.value[0] = number == G_N_ELEMENTS(requests) - 1;
 	if (odd < 8)
-		((uint32_t *)&reply)[odd % 5] = take(input, 4);
+		((uint32_t *)&reply)[odd % 5] = take_value(input, 4);
 	else if (odd == 8)
 		length = take_below(input, sizeof(reply));
 	if (send(fd, &reply, length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)

@@ -42,7 +42,8 @@ static void work(struct fuzz_driver *driver)
 /* ---------------------------------------------------------------- the guest */
 
 /* Mostly of a connection that there may be: one of the guest's, or of the host's own. */
-static void make_header(struct fuzz_driver *driver, struct virtio_vsock_hdr *header, uint32_t length)
+static void make_header(struct fuzz_driver *driver, struct virtio_vsock_hdr *header,
+			uint32_t length)
 {
 	static const uint16_t ops[] = {
 		VIRTIO_VSOCK_OP_REQUEST, VIRTIO_VSOCK_OP_REQUEST, VIRTIO_VSOCK_OP_RESPONSE,
@@ -54,12 +55,12 @@ static void make_header(struct fuzz_driver *driver, struct virtio_vsock_hdr *hea
 	uint8_t odd = take8(&driver->input);
 
 	*header = (struct virtio_vsock_hdr){
-		.src_cid = odd == 1 ? take(&driver->input, 8) : CID,
-		.dst_cid = odd == 2 ? take(&driver->input, 8) : VSOCK_HOST_CID,
+		.src_cid = odd == 1 ? take_value(&driver->input, 8) : CID,
+		.dst_cid = odd == 2 ? take_value(&driver->input, 8) : VSOCK_HOST_CID,
 		.src_port = take_below(&driver->input, PORTS),
 		.dst_port = odd & 0x80 ? (1u << 30 | (vsock->next_port - 1 - odd % 4)) :
 					 take_below(&driver->input, PORTS),
-		.len = odd == 3 ? take(&driver->input, 4) : length,
+		.len = odd == 3 ? take_value(&driver->input, 4) : length,
 		.type = odd == 4 ? take8(&driver->input) : VIRTIO_VSOCK_TYPE_STREAM,
 		.op = ops[take_below(&driver->input, G_N_ELEMENTS(ops))],
 		.flags = take8(&driver->input),
@@ -70,7 +71,7 @@ static void make_header(struct fuzz_driver *driver, struct virtio_vsock_hdr *hea
 
 static void packet(struct fuzz_driver *driver)
 {
-	uint32_t length = take8(&driver->input) % 4 ? take(&driver->input, 2) : 0;
+	uint32_t length = take8(&driver->input) % 4 ? take_value(&driver->input, 2) : 0;
 	uint16_t index = take_below(&driver->input, FUZZ_QUEUE_SIZE / 2) * 2;
 	uint64_t at = FUZZ_BUFFERS + 64ull * index;
 	struct virtio_vsock_hdr header;
@@ -139,14 +140,14 @@ static void talk(struct fuzz_driver *driver)
 {
 	static const uint8_t bytes[70000];
 
-	put(*any_program(driver), bytes, take(&driver->input, 2));
+	put(*any_program(driver), bytes, take_value(&driver->input, 2));
 }
 
 static void listen_to(struct fuzz_driver *driver)
 {
 	static uint8_t bytes[70000];
 
-	if (recv(*any_program(driver), bytes, take(&driver->input, 2), MSG_DONTWAIT) < 0)
+	if (recv(*any_program(driver), bytes, take_value(&driver->input, 2), MSG_DONTWAIT) < 0)
 		return;
 }
 
