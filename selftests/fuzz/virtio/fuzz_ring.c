@@ -7,10 +7,9 @@
 #include <linux/virtio_ring.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include "../../../vmm/virtio/ring.h"
-#include "input.h"
+#include "../input.h"
 
 #define MEMORY_SIZE	(2ull << 20)
 #define RINGS		0x10000ull
@@ -30,12 +29,6 @@ struct fuzz {
 	uint64_t seed;			/* of the second thread */
 	atomic_bool end;
 };
-
-#define CHECK(condition)	\
-	do {			\
-		if (!(condition))	\
-			abort();	\
-	} while (0)
 
 static void note_broken(void *opaque, struct virtqueue *queue)
 {
@@ -110,8 +103,8 @@ static void advance_avail(struct fuzz *fuzz)
 
 static void write_anything(struct fuzz *fuzz)
 {
-	uint64_t at = RINGS + take(&fuzz->input, 2) % 0x8000;
-	uint64_t value = take(&fuzz->input, 8);
+	uint64_t at = RINGS + take_value(&fuzz->input, 2) % 0x8000;
+	uint64_t value = take_value(&fuzz->input, 8);
 
 	memcpy(ram(fuzz, at), &value, 1 + take_below(&fuzz->input, 8));
 }
@@ -180,7 +173,7 @@ static void check_part(const struct fuzz *fuzz, const struct iovec *iov, unsigne
 /* Copies at both ends of both parts: AddressSanitizer looks on. */
 static void use_chain(struct fuzz *fuzz, struct virtqueue_chain *chain)
 {
-	uint32_t offset = take(&fuzz->input, 4);
+	uint32_t offset = take_value(&fuzz->input, 4);
 	uint8_t bytes[64];
 
 	check_part(fuzz, chain->readable, chain->readable_count, chain->readable_length);
@@ -216,7 +209,7 @@ static void push(struct fuzz *fuzz)
 	if (!fuzz->held_count)
 		return;
 	which = take_below(&fuzz->input, fuzz->held_count);
-	virtqueue_push(&fuzz->queue, fuzz->held[which], take(&fuzz->input, 4));
+	virtqueue_push(&fuzz->queue, fuzz->held[which], take_value(&fuzz->input, 4));
 	fuzz->held[which] = fuzz->held[--fuzz->held_count];
 }
 
@@ -321,7 +314,7 @@ static void run_beside_scribbler(struct fuzz *fuzz)
 {
 	pthread_t thread;
 
-	fuzz->seed = take(&fuzz->input, 8);
+	fuzz->seed = take_value(&fuzz->input, 8);
 	CHECK(!pthread_create(&thread, NULL, scribble, fuzz));
 	run(fuzz);
 	atomic_store(&fuzz->end, true);
