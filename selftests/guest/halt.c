@@ -164,9 +164,13 @@ static void not_alone(void)
 	sched_setaffinity(0, sizeof(before), &before);
 }
 
-/* Wakes the guest by interrupts, soon enough for a poll. */
+/* Wakes the guest by interrupts, soon enough for a poll.  It sleeps again before the guest runs. */
 static void *wake(void *eventfd)
 {
+	struct sched_param first = { .sched_priority = 1 };
+
+	if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &first))
+		bail("pthread_setschedparam");
 	while (atomic_load(&busy)) {
 		usleep(MIDDLE_US);
 		eventfd_add(*(int *)eventfd, 1);
@@ -192,7 +196,7 @@ static void neighbour(void)
 	atomic_store(&busy, true);
 	if (pthread_create(&thread, NULL, wake, &binding.fd))
 		bail("pthread_create");
-	polls = halt(&g, 10, 10 * LONG_US);
+	polls = halt(&g, 40, 10 * LONG_US);
 	check(polls.halts >= 10, "the guest halted %lu times", (unsigned long)polls.halts);
 	check_equal(polls.hit + polls.missed, 0);
 	atomic_store(&busy, false);
