@@ -38,7 +38,7 @@ struct block_request {
 	uint64_t length;
 	struct iovec *iov;		/* READ, WRITE: of `length` bytes; may be changed */
 	unsigned int iov_count;
-	/* `error`: 0 or -errno.  May be called by block_submit() already. */
+	/* `error`: 0 or -errno.  May be called by block_submit() or block_submitted() already. */
 	void (*done)(struct block_request *request, int error);
 
 	/* For backends only. */

@@ -129,12 +129,6 @@ static void start_waiting(struct file *file)
 		}
 }
 
-/* An error is met again, and handled, when the next batch is submitted or waited for. */
-static void uring_submitted(struct block *block)
-{
-	io_uring_submit(file_of(block)->ring);
-}
-
 /* Returns 1 if the request is not at its end yet, else 0 or -errno. */
 static int judge(struct file *file, struct block_request *request, int result)
 {
@@ -178,6 +172,14 @@ static void uring_reap(struct block *block)
 	}
 	if (io_uring_sq_ready(file->ring))
 		io_uring_submit(file->ring);
+}
+
+/* An error is met again, and handled, when the next batch is submitted or waited for.  What did not
+ * take any time is done already. */
+static void uring_submitted(struct block *block)
+{
+	io_uring_submit(file_of(block)->ring);
+	uring_reap(block);
 }
 
 static void uring_drain(struct block *block)

@@ -215,10 +215,7 @@ static gboolean add_pair(struct net_device *device, const char *name, struct net
 	atomic_init(&pair->on, true);
 	device->pairs[device->pair_count++] = pair;
 	pair->thread = iothread_new(pair->name, work, pair, error);
-	if (!pair->thread)
-		return FALSE;
-	pair->watch = iothread_watch(pair->thread, net->fd);
-	return TRUE;
+	return pair->thread && iothread_watch(pair->thread, net->fd, &pair->watch, error);
 }
 
 struct virtio_device *net_device_new(const struct net_device_config *config,
