@@ -5,7 +5,9 @@
  * for a while, and how long that is follows what its last waits were like: a wait that ended
  * soon after it had gone to sleep makes it longer, a long one shorter, down to nothing.
  *
- * Polling takes from nobody: it ends as soon as another thread wants this CPU.
+ * Polling takes from nobody: it ends as soon as another thread wants this CPU.  And if it was
+ * another thread of this CPU that woke the vCPU, no poll would have seen that: the thread runs
+ * only when the poll is over.  So such waits count as long ones.
  */
 #include "halt.h"
 
@@ -75,12 +77,12 @@ static int sleep(struct mica_vcpu *vcpu)
 	return error;
 }
 
-/* It slept, after a poll or without one; `waited` counts from the beginning. */
-static void adapt(struct mica_vcpu *vcpu, u64 waited, u64 longest)
+/* It slept on `cpu`, after a poll or without one; `waited` counts from the beginning. */
+static void adapt(struct mica_vcpu *vcpu, int cpu, u64 waited, u64 longest)
 {
 	u64 window = vcpu->halt_window;
 
-	if (waited <= longest)
+	if (waited <= longest && READ_ONCE(vcpu->kicked_by) != cpu)
 		window = max_t(u64, window * 2, FIRST_WINDOW_NS);
 	else
 		window /= 2;
@@ -91,8 +93,9 @@ static int poll_and_sleep(struct mica_vcpu *vcpu)
 {
 	u64 longest = longest_window(vcpu), start = ktime_get_ns();
 	u64 window = min(vcpu->halt_window, longest);
-	int error;
+	int error, cpu;
 
+	WRITE_ONCE(vcpu->kicked_by, -1);
 	if (window && may_poll()) {
 		if (poll(vcpu, start + window)) {
 			vcpu->count.halt_polls_hit++;
@@ -100,9 +103,10 @@ static int poll_and_sleep(struct mica_vcpu *vcpu)
 		}
 		vcpu->count.halt_polls_missed++;
 	}
+	cpu = raw_smp_processor_id();
 	error = sleep(vcpu);
 	if (!error)
-		adapt(vcpu, ktime_get_ns() - start, longest);
+		adapt(vcpu, cpu, ktime_get_ns() - start, longest);
 	return error;
 }
 

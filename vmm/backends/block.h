@@ -38,12 +38,14 @@ struct block_request {
 	uint64_t length;
 	struct iovec *iov;		/* READ, WRITE: of `length` bytes; may be changed */
 	unsigned int iov_count;
-	/* `error`: 0 or -errno.  May be called by block_submit() already. */
+	/* `error`: 0 or -errno.  May be called by block_submit() or block_submitted() already. */
 	void (*done)(struct block_request *request, int error);
 
 	/* For backends only. */
-	void *bounce;			/* aligned copy of the data */
-	struct iovec bounce_iov;
+	void *bounce;			/* bounce.h's */
+	size_t bounce_size;
+	struct iovec bounce_iov;	/* the part of it that is under way */
+	GList link;			/* while it waits for a bounce buffer */
 	struct iovec *left;		/* what is still to be transferred */
 	unsigned int left_count;
 	uint64_t left_length;

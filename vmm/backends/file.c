@@ -16,6 +16,7 @@
 #include "file_internal.h"
 
 #define SECTOR		512u
+#define BOUNCE_PART	(256u << 10)	/* bytes of a request that are bounced at once */
 #define ZEROES		65536u		/* bytes written at once where holes cannot be made */
 #define LOCK_WAIT_MS	3000
 #define LOCK_TRY_MS	10
@@ -36,55 +37,38 @@ static bool is_aligned(const struct block_request *request)
 	return true;
 }
 
-/* Copies between the request's buffers and its bounce buffer. */
-static void copy_bounce(struct block_request *request, bool to_bounce)
+int file_prepare(struct file *file, struct block_request *request)
 {
-	uint8_t *at = request->bounce;
-
-	for (unsigned int i = 0; i < request->iov_count; i++) {
-		if (to_bounce)
-			memcpy(at, request->iov[i].iov_base, request->iov[i].iov_len);
-		else
-			memcpy(request->iov[i].iov_base, at, request->iov[i].iov_len);
-		at += request->iov[i].iov_len;
-	}
-}
-
-bool file_prepare(struct file *file, struct block_request *request)
-{
-	request->bounce = NULL;
 	request->left = request->iov;
 	request->left_count = request->iov_count;
 	request->left_length = request->length;
 	if (!file->direct || is_aligned(request))
-		return true;
-	if (posix_memalign(&request->bounce, FILE_ALIGNMENT, request->length))
-		return false;
-	if (request->op == BLOCK_WRITE)
-		copy_bounce(request, true);
-	request->bounce_iov.iov_base = request->bounce;
-	request->bounce_iov.iov_len = request->length;
-	request->left = &request->bounce_iov;
-	request->left_count = 1;
-	return true;
+		return 0;
+	return bounce_take(&file->bounces, request, MIN(request->length, BOUNCE_PART));
 }
 
-bool file_advance(struct block_request *request, size_t count)
+uint64_t file_part_offset(const struct block_request *request)
 {
-	size_t part;
+	return request->offset + (request->length - request->left_length);
+}
 
-	request->left_length -= count;
-	while (count) {
-		part = MIN(count, request->left->iov_len);
-		request->left->iov_base = (uint8_t *)request->left->iov_base + part;
-		request->left->iov_len -= part;
-		count -= part;
-		if (request->left->iov_len)
-			break;
-		request->left++;
-		request->left_count--;
+/* Parts end where a multiple of BOUNCE_PART is in the file, so that no block of the file system
+ * is in two of them. */
+const struct iovec *file_part(struct block_request *request, unsigned int *count)
+{
+	uint64_t part;
+
+	if (!request->bounce) {
+		*count = request->left_count;
+		return request->left;
 	}
-	return !request->left_length;
+	part = BOUNCE_PART - file_part_offset(request) % BOUNCE_PART;
+	request->bounce_iov.iov_base = request->bounce;
+	request->bounce_iov.iov_len = MIN(part, request->left_length);
+	if (request->op == BLOCK_WRITE)
+		bounce_fill(request, request->bounce_iov.iov_len);
+	*count = 1;
+	return &request->bounce_iov;
 }
 
 void file_finish(struct file *file, struct block_request *request, int error)
@@ -93,11 +77,7 @@ void file_finish(struct file *file, struct block_request *request, int error)
 
 	if (error && promised && !file->block.read_only)
 		file->failed = true;
-	if (request->bounce) {
-		if (!error && request->op == BLOCK_READ)
-			copy_bounce(request, false);
-		g_clear_pointer(&request->bounce, free);
-	}
+	bounce_put(&file->bounces, request);
 	request->done(request, error);
 }
 
@@ -157,21 +137,23 @@ int file_after_fallocate(struct file *file, struct block_request *request, int e
 int file_transfer(struct file *file, struct block_request *request)
 {
 	int flags = request->durable ? RWF_DSYNC : 0;
+	const struct iovec *part;
+	unsigned int parts;
 	off_t offset;
 	ssize_t count;
 
 	while (request->left_length) {
-		offset = request->offset + (request->length - request->left_length);
+		offset = file_part_offset(request);
+		part = file_part(request, &parts);
 		if (request->op == BLOCK_READ)
-			count = preadv2(file->fd, request->left, request->left_count, offset, 0);
+			count = preadv2(file->fd, part, parts, offset, 0);
 		else
-			count = pwritev2(file->fd, request->left, request->left_count, offset,
-					 flags);
+			count = pwritev2(file->fd, part, parts, offset, flags);
 		if (count < 0 && errno == EINTR)
 			continue;
 		if (count <= 0)
 			return count ? -errno : -EIO;
-		file_advance(request, count);
+		bounce_advance(request, count);
 	}
 	return 0;
 }
@@ -183,7 +165,8 @@ static int plain(struct file *file, struct block_request *request)
 	switch (request->op) {
 	case BLOCK_READ:
 	case BLOCK_WRITE:
-		return file_prepare(file, request) ? file_transfer(file, request) : -ENOMEM;
+		error = file_prepare(file, request);
+		return error ? error : file_transfer(file, request);
 	case BLOCK_FLUSH:
 		return fdatasync(file->fd) < 0 ? -errno : 0;
 	case BLOCK_DISCARD:

@@ -5,26 +5,30 @@
 #ifndef MICA_VMM_BACKENDS_FILE_INTERNAL_H
 #define MICA_VMM_BACKENDS_FILE_INTERNAL_H
 
-#include "block.h"
+#include "bounce.h"
 
 struct io_uring;
 
-/* What O_DIRECT asks of addresses, offsets and lengths; file_probe_direct() tries it. */
-#define FILE_ALIGNMENT	512u
+/* What O_DIRECT asks of addresses, offsets and lengths; probe_direct() tries it. */
+#define FILE_ALIGNMENT	BOUNCE_ALIGNMENT
 
 struct file {
 	struct block block;
 	int fd;
 	bool direct;			/* open with O_DIRECT */
 	bool failed;			/* a flush has: see block.h */
+	struct bounces bounces;
 	struct io_uring *ring;		/* file_uring.c's */
-	unsigned int under_way;		/* likewise */
+	unsigned int under_way;		/* likewise; also those that wait */
+	GQueue waiting;			/* likewise: requests that need a bounce buffer */
 };
 
-/* Puts `left` in place, through an aligned copy if O_DIRECT needs one; false: no memory. */
-bool file_prepare(struct file *file, struct block_request *request);
-/* `count` more bytes were transferred; true: that was all. */
-bool file_advance(struct block_request *request, size_t count);
+/* Puts `left` in place, and a bounce buffer if O_DIRECT needs one; errors of bounce_take(). */
+int file_prepare(struct file *file, struct block_request *request);
+/* What the next system call transfers: a part of what is left. */
+const struct iovec *file_part(struct block_request *request, unsigned int *count);
+/* Where that is in the file. */
+uint64_t file_part_offset(const struct block_request *request);
 /* Does the rest of a transfer at once; 0 or -errno. */
 int file_transfer(struct file *file, struct block_request *request);
 /* Looks at how it ended, undoes file_prepare() and calls `done`. */

@@ -31,15 +31,17 @@ static struct io_uring_sqe *get_sqe(struct file *file)
 static void queue_transfer(struct file *file, struct block_request *request)
 {
 	struct io_uring_sqe *sqe = get_sqe(file);
-	uint64_t offset = request->offset + (request->length - request->left_length);
+	uint64_t offset = file_part_offset(request);
+	const struct iovec *part;
+	unsigned int count;
 
-	if (request->op == BLOCK_READ && request->left_count == 1)	/* nothing to import */
-		io_uring_prep_read(sqe, file->fd, request->left->iov_base, request->left->iov_len,
-				   offset);
+	part = file_part(request, &count);
+	if (request->op == BLOCK_READ && count == 1)	/* nothing to import */
+		io_uring_prep_read(sqe, file->fd, part->iov_base, part->iov_len, offset);
 	else if (request->op == BLOCK_READ)
-		io_uring_prep_readv(sqe, file->fd, request->left, request->left_count, offset);
+		io_uring_prep_readv(sqe, file->fd, part, count, offset);
 	else
-		io_uring_prep_writev2(sqe, file->fd, request->left, request->left_count, offset,
+		io_uring_prep_writev2(sqe, file->fd, part, count, offset,
 				      request->durable ? RWF_DSYNC : 0);
 	io_uring_sqe_set_data(sqe, request);
 }
@@ -83,25 +85,49 @@ static bool is_transfer(const struct block_request *request)
 	return request->op == BLOCK_READ || request->op == BLOCK_WRITE;
 }
 
+static void finish(struct file *file, struct block_request *request, int error)
+{
+	file->under_way--;
+	file_finish(file, request, error);
+}
+
+/* False: it must wait for a bounce buffer. */
+static bool start(struct file *file, struct block_request *request)
+{
+	int error = file_refuses(file, request) ? -EIO :
+		    is_transfer(request) ? file_prepare(file, request) : 0;
+
+	if (error == -EBUSY)
+		return false;
+	if (error)
+		finish(file, request, error);
+	else
+		queue(file, request);
+	return true;
+}
+
+/* Nobody overtakes those that wait. */
 static void uring_submit(struct block *block, struct block_request *request)
 {
 	struct file *file = file_of(block);
 
+	file->under_way++;
 	request->bounce = NULL;
-	if (file_refuses(file, request)) {
-		file_finish(file, request, -EIO);
-	} else if (is_transfer(request) && !file_prepare(file, request)) {
-		file_finish(file, request, -ENOMEM);
-	} else {
-		file->under_way++;
-		queue(file, request);
-	}
+	request->link = (GList){ .data = request };
+	if (!g_queue_is_empty(&file->waiting) || !start(file, request))
+		g_queue_push_tail_link(&file->waiting, &request->link);
 }
 
-/* An error is met again, and handled, when the next batch is submitted or waited for. */
-static void uring_submitted(struct block *block)
+/* Whoever holds a bounce buffer is under way, so this comes for all of them. */
+static void start_waiting(struct file *file)
 {
-	io_uring_submit(file_of(block)->ring);
+	GList *link;
+
+	while ((link = g_queue_pop_head_link(&file->waiting)))
+		if (!start(file, link->data)) {
+			g_queue_push_head_link(&file->waiting, link);
+			return;
+		}
 }
 
 /* Returns 1 if the request is not at its end yet, else 0 or -errno. */
@@ -116,7 +142,8 @@ static int judge(struct file *file, struct block_request *request, int result)
 		return file_transfer(file, request);
 	if (result <= 0)
 		return result ? result : -EIO;
-	return !file_advance(request, result);
+	bounce_advance(request, result);
+	return request->left_length != 0;
 }
 
 static void complete(struct file *file, struct block_request *request, int result)
@@ -127,8 +154,8 @@ static void complete(struct file *file, struct block_request *request, int resul
 		queue(file, request);
 		return;
 	}
-	file->under_way--;
-	file_finish(file, request, error);
+	finish(file, request, error);
+	start_waiting(file);
 }
 
 static void uring_reap(struct block *block)
@@ -146,6 +173,14 @@ static void uring_reap(struct block *block)
 	}
 	if (io_uring_sq_ready(file->ring))
 		io_uring_submit(file->ring);
+}
+
+/* An error is met again, and handled, when the next batch is submitted or waited for.  What did not
+ * take any time is done already. */
+static void uring_submitted(struct block *block)
+{
+	io_uring_submit(file_of(block)->ring);
+	uring_reap(block);
 }
 
 static void uring_drain(struct block *block)

@@ -213,6 +213,9 @@ gboolean pci_host_unplug(struct pci_host *host, struct pci_device *device, GErro
 	if (!device->port)
 		return error_set(error, "%s is on the guest's main PCI bus and cannot be detached",
 				 device->config.name);
+	if (device->state.unplug == PCI_UNPLUG_PULLED)
+		return error_set(error, "%s is being taken out of the guest already",
+				 device->config.name);
 	if (!pci_port_press(device->port))
 		return error_set(error, "%s: the guest has not turned the device's slot on: wait "
 				 "until it has found the device", device->config.name);

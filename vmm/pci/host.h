@@ -101,8 +101,8 @@ gboolean pci_host_plug(struct pci_host *host, struct pci_device *device, GError 
 
 /* Asks the guest to let go of a function behind a root port (the slot's attention button);
  * ops->removed() follows if it does.  Linux waits 5 seconds for a second press, which would
- * cancel: do not ask twice in that time.  FALSE: the function is not behind a port, or the
- * guest has not turned its slot on. */
+ * cancel: do not ask twice in that time.  FALSE: the function is not behind a port, is pulled,
+ * or the guest has not turned its slot on. */
 gboolean pci_host_unplug(struct pci_host *host, struct pci_device *device, GError **error);
 
 /* Whether the guest has turned on the slot that the function is in; functions on bus 0 are

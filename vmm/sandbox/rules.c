@@ -190,11 +190,12 @@ const struct sandbox_rule sandbox_rules[] = {
 	/* Waiting. */
 	{ "poll", NULL, SYS_poll, V, 0, "eventfds of masked vectors", "kernels do not read the "
 	  "pending bits of MSI-X", ANY },
-	{ "poll", NULL, SYS_poll, I, 0, "waits for work", NULL, ANY },
-	{ "epoll_wait", NULL, SYS_epoll_wait, V | I, 0, "a disk's server", NBD, ANY },
+	{ "poll", NULL, SYS_poll, I, 0, "waits until the console takes output", NULL, ANY },
+	{ "epoll_wait", NULL, SYS_epoll_wait, V, 0, "a disk's server", NBD, ANY },
+	{ "epoll_wait", NULL, SYS_epoll_wait, I, 0, "waits for work", NULL, ANY },
 	{ "epoll_wait", NULL, SYS_epoll_wait, M, 0, "the main loop, the input", NULL, ANY },
 	{ "epoll_pwait", NULL, SYS_epoll_pwait, M, 0, "the main loop", DEBIAN_13, ANY },
-	{ "epoll_ctl", NULL, SYS_epoll_ctl, V | I, 0, "a disk's server", NBD, ANY },
+	{ "epoll_ctl", NULL, SYS_epoll_ctl, V | I, 0, "vhost-net; a disk's server, vsock", NULL, ANY },
 	{ "epoll_ctl", NULL, SYS_epoll_ctl, M, 0, "the main loop", NULL, ANY },
 
 	/* What is open already. */
@@ -246,6 +247,8 @@ const struct sandbox_rule sandbox_rules[] = {
 
 	{ "getsockname", NULL, SYS_getsockname, M, 0, "descriptors of mica attach", HOT, ANY },
 	{ "eventfd2", NULL, SYS_eventfd2, M, 0, "mica attach; wakes threads", NULL, ANY },
+	{ "epoll_create1", NULL, SYS_epoll_create1, M, 0, "mica attach; the next life's main loop",
+	  NULL, ANY },
 	/* A ring of the main thread could be of any kind: what makes it is in memory, where a filter
 	 * cannot see it.  Attached disks, and libuv from 1.45 on, do without. */
 	{ "io_uring_setup", NULL, SYS_io_uring_setup, M, ENOSYS, "mica attach, the main loop", HOT,
@@ -266,7 +269,6 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "dup", NULL, SYS_dup, R, 0, "the control socket", NULL, ANY },
 	{ "listen", NULL, SYS_listen, R, 0, "the control socket", NULL, ANY },
 	{ "socketpair", NULL, SYS_socketpair, R, 0, "a console that clients attach to", NULL, ANY },
-	{ "epoll_create1", NULL, SYS_epoll_create1, R, 0, "the main loop", NULL, ANY },
 	{ "pipe2", NULL, SYS_pipe2, R, 0, "the main loop", NULL, ANY },
 	{ "timerfd_create", NULL, SYS_timerfd_create, R, 0, "the guest's timers", NULL, ANY },
 	{ "signalfd4", NULL, SYS_signalfd4, R, 0, "signals", NULL, ANY },

@@ -5,6 +5,7 @@
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <malloc.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
  * host's CPUs, and before it shrinks one it opens /proc/sys/vm/overcommit_memory.
  */
 #define ARENAS		1
+#define MANY		2048
 
 /* Confinement is of the whole process. */
 static struct {
@@ -96,12 +98,20 @@ static bool has_seccomp(void)
 	return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
 
-/* GLib opens files when it first needs a random number, or a message of the system's. */
+static int compare(const void *a, const void *b)
+{
+	return *(const char *)a - *(const char *)b;
+}
+
+/* GLib opens files when it first needs a random number, or a message of the system's; the
+ * qsort() of glibc up to 2.36 asks how much memory there is when it first sorts 1 KiB or more. */
 static void warm_up(void)
 {
 	g_autofree char *message = g_strdup(g_strerror(EIO));
+	char many[MANY] = { 0 };
 
 	(void)message;
+	qsort(many, sizeof(many), 1, compare);
 	mallopt(M_ARENA_MAX, ARENAS);
 	g_random_int();
 }

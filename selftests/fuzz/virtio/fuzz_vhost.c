@@ -3,22 +3,15 @@
  * The front end of vhost-user at an end that answers anything.  All answers are there before the
  * first request, and nothing behind them, so that nobody waits.
  */
-#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "../../../vmm/backends/vhost_user.h"
-#include "input.h"
+#include "../input.h"
 
 #define MEMORY_SIZE	(2ull << 20)
 #define QUEUES		2u
-
-#define CHECK(condition)	\
-	do {			\
-		if (!(condition))	\
-			abort();	\
-	} while (0)
 
 struct reply {
 	uint32_t request;
@@ -48,7 +41,7 @@ static void put_reply(struct input *input, int fd, uint32_t request, unsigned in
 	else if (request == 11)
 		reply.value[0] = number == G_N_ELEMENTS(requests) - 1;
 	if (odd < 8)
-		((uint32_t *)&reply)[odd % 5] = take(input, 4);
+		((uint32_t *)&reply)[odd % 5] = take_value(input, 4);
 	else if (odd == 8)
 		length = take_below(input, sizeof(reply));
 	if (send(fd, &reply, length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)

@@ -301,6 +301,10 @@ static void pulled(void **state)
 	assert_int_equal(rig_read(&rig, 1, 0, 0, 4), 0xffffffff);
 	assert_int_equal(rig_load(&rig, bar + 4, 4), fake_value(1, 4, 4));
 	assert_int_equal(fake.removals, 0);
+	/* To ask for what has gone does not bring it back. */
+	assert_false(pci_host_unplug(rig.host, fake.device, NULL));
+	assert_int_equal(slot_status(), PCI_EXP_SLTSTA_PDC | PCI_EXP_SLTSTA_DLLSC);
+	assert_int_equal(rig_load(&rig, bar + 4, 4), fake_value(1, 4, 4));
 	clear_status(0xffff);
 	slot_control(SLTCTL_ALL | PCI_EXP_SLTCTL_PWR_OFF);
 	assert_int_equal(fake.removals, 1);

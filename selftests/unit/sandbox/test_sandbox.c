@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -272,6 +273,20 @@ static void allocate(void)
 		g_free(blocks[i]);
 }
 
+static int compare(const void *a, const void *b)
+{
+	return *(const char *)a - *(const char *)b;
+}
+
+static void sort(void)
+{
+	char many[4096];
+
+	for (size_t i = 0; i < sizeof(many); i++)
+		many[i] = i * 7;
+	qsort(many, sizeof(many), 1, compare);
+}
+
 static void use_libraries(void)
 {
 	g_autofree char *text = NULL;
@@ -280,6 +295,7 @@ static void use_libraries(void)
 	pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 
 	allocate();
+	sort();
 	for (int number = 1; number < 40; number++) {
 		g_free(text);
 		text = g_strdup_printf("%s %s", g_strerror(number), strerror(number));

@@ -30,7 +30,7 @@ static void commit(struct block_device *device)
 
 static void take_requests(struct block_device *device, unsigned int index)
 {
-	struct virtqueue *queue = &device->virtio.queues[index];
+	struct virtqueue *queue = virtio_queue(&device->virtio, index);
 	struct virtqueue_chain *chain;
 
 	do {
@@ -253,14 +253,14 @@ struct virtio_device *block_device_new(const struct block_device_config *config,
 
 	g_assert(config->queues && config->queues <= BLOCK_QUEUES_MAX);
 	device->thread = iothread_new(config->name, work, device, error);
-	if (!device->thread) {
+	if (!device->thread ||
+	    (block->fd >= 0 && !iothread_watch(device->thread, block->fd, NULL, error))) {
+		iothread_free(device->thread);
 		block_close(block);
 		g_free(device);
 		return NULL;
 	}
 	device->block = block;
-	if (block->fd >= 0)
-		iothread_watch(device->thread, block->fd);
 	if (config->serial)
 		memcpy(device->serial, config->serial,
 		       strnlen(config->serial, BLOCK_SERIAL_MAX));

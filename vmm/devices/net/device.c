@@ -28,24 +28,32 @@ static bool in_use(const struct net_pair *pair)
 	return !pair->index || virtio_device_has(&pair->device->virtio, VIRTIO_NET_F_MQ);
 }
 
+static bool move_frames(struct net_pair *pair)
+{
+	bool more;
+
+	if (!in_use(pair)) {
+		iothread_watch_on(pair->thread, pair->watch, false);
+		return false;
+	}
+	more = net_transmit_frames(pair);
+	more |= net_receive_frames(pair);
+	return more;
+}
+
 static void work(void *opaque)
 {
 	struct net_pair *pair = opaque;
 	struct net_device *device = pair->device;
 	unsigned int control = net_control_queue(device);
+	bool commands = control != UINT32_MAX && pair_of(device, control) == pair;
 	bool more;
 
 	if (net_vhost_works(device))
 		return;
-	if (control != UINT32_MAX && pair_of(device, control) == pair)
-		net_control(device);
-	if (!in_use(pair)) {
-		iothread_watch_on(pair->thread, pair->watch, false);
-		return;
-	}
 	do {
-		more = net_transmit_frames(pair);
-		more |= net_receive_frames(pair);
+		more = commands && net_control(pair);
+		more |= move_frames(pair);
 	} while (more && !iothread_pausing(pair->thread));
 }
 
@@ -207,10 +215,7 @@ static gboolean add_pair(struct net_device *device, const char *name, struct net
 	atomic_init(&pair->on, true);
 	device->pairs[device->pair_count++] = pair;
 	pair->thread = iothread_new(pair->name, work, pair, error);
-	if (!pair->thread)
-		return FALSE;
-	pair->watch = iothread_watch(pair->thread, net->fd);
-	return TRUE;
+	return pair->thread && iothread_watch(pair->thread, net->fd, &pair->watch, error);
 }
 
 struct virtio_device *net_device_new(const struct net_device_config *config,

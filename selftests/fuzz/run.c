@@ -3,8 +3,8 @@
  * Runs a target without libFuzzer: on files, or on random inputs that depend on the seed
  * alone.
  *
- *     fuzz-virtio-X FILE...
- *     fuzz-virtio-X -n ITERATIONS [SEED]
+ *     fuzz-X FILE...
+ *     fuzz-X -n ITERATIONS [SEED]
  */
 #include <glib.h>
 #include <stdio.h>

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "iothread.h"
+
+#include "../input.h"
+
+#define PATIENCE	64u		/* questions whether it shall pause, in one call */
+
+struct iothread {
+	void (*work)(void *opaque);
+	void *opaque;
+	bool runs;
+	bool works;
+	unsigned int watches;
+	unsigned int patience;
+};
+
+struct iothread *iothread_new(const char *name, void (*work)(void *opaque), void *opaque,
+			      GError **error)
+{
+	struct iothread *thread = g_new0(struct iothread, 1);
+
+	(void)error;
+	CHECK(name && work);
+	thread->work = work;
+	thread->opaque = opaque;
+	return thread;
+}
+
+void iothread_free(struct iothread *thread)
+{
+	CHECK(!thread || !thread->runs);
+	g_free(thread);
+}
+
+void iothread_resume(struct iothread *thread)
+{
+	CHECK(!thread->runs);
+	thread->runs = true;
+}
+
+void iothread_pause(struct iothread *thread)
+{
+	CHECK(thread->runs && !thread->works);
+	thread->runs = false;
+}
+
+bool iothread_pausing(const struct iothread *thread)
+{
+	struct iothread *counted = (struct iothread *)thread;
+
+	return !thread->runs || !counted->patience || !--counted->patience;
+}
+
+int iothread_kick_fd(const struct iothread *thread)
+{
+	(void)thread;
+	return -1;
+}
+
+void iothread_kick(struct iothread *thread)
+{
+	(void)thread;
+}
+
+unsigned int iothread_watch(struct iothread *thread, int fd)
+{
+	CHECK(fd >= 0 && !thread->runs && thread->watches < IOTHREAD_WATCHES);
+	return thread->watches++;
+}
+
+void iothread_watch_on(struct iothread *thread, unsigned int watch, bool on)
+{
+	(void)on;
+	CHECK(watch < thread->watches);
+}
+
+void fuzz_iothread_work(struct iothread *thread)
+{
+	if (!thread->runs)
+		return;
+	thread->patience = PATIENCE;
+	thread->works = true;
+	thread->work(thread->opaque);
+	thread->works = false;
+}

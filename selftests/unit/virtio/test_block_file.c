@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A disk in a file, below the device: what many and long requests cost, and how errors of the
+ * host end.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../../vmm/backends/block.h"
+
+/* Of the sanitizer's run time; GCC has no header for it. */
+size_t __sanitizer_get_current_allocated_bytes(void);
+
+#define MIB		(1u << 20)
+#define COUNT		64u
+#define PATIENCE_MS	10000
+
+struct task {
+	struct block_request request;	/* the first member */
+	struct iovec iov[3];
+	int error;
+	bool done;
+};
+
+static void task_done(struct block_request *request, int error)
+{
+	struct task *task = (struct task *)request;
+
+	assert_false(task->done);
+	task->done = true;
+	task->error = error;
+}
+
+static void begin(struct block *block, struct task *task)
+{
+	task->request.done = task_done;
+	task->done = false;
+	block_submit(block, &task->request);
+}
+
+static void wait_for(struct block *block, const struct task *task)
+{
+	struct pollfd fd = { .fd = block->fd, .events = POLLIN };
+
+	block_submitted(block);
+	while (!task->done) {
+		assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
+		block_reap(block);
+	}
+}
+
+/* Nothing in it is where O_DIRECT wants it. */
+static void make_transfer(struct task *task, enum block_op op, uint64_t offset, uint8_t *buffer,
+			  size_t length)
+{
+	*task = (struct task){
+		.request = { .op = op, .offset = offset, .length = length, .iov_count = 3 },
+		.iov = {
+			{ buffer, 24 }, { buffer + 24, length / 2 },
+			{ buffer + 24 + length / 2, length - length / 2 - 24 },
+		},
+	};
+	task->request.iov = task->iov;
+}
+
+struct disk {
+	struct block *block;
+	char *path;
+	int fd;
+};
+
+/* Returns false if the host's file system has no direct I/O. */
+static bool open_disk(struct disk *disk, off_t size, enum block_cache cache)
+{
+	disk->fd = g_file_open_tmp("mica-disk-XXXXXX", &disk->path, NULL);
+	assert_true(disk->fd >= 0);
+	assert_int_equal(ftruncate(disk->fd, size), 0);
+	disk->block = block_file_open(disk->path, false, cache, NULL);
+	return disk->block;
+}
+
+static void close_disk(struct disk *disk)
+{
+	block_close(disk->block);
+	unlink(disk->path);
+	g_free(disk->path);
+	close(disk->fd);
+}
+
+/* ---------------------------------------------------------------- bounce buffers */
+
+static void fill(uint8_t *bytes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		bytes[i] = i * 7 + (i >> 12);
+}
+
+static void all_at_once(struct disk *disk, struct task *tasks, enum block_op op, uint8_t *buffer,
+			bool one_buffer)
+{
+	size_t before = __sanitizer_get_current_allocated_bytes();
+
+	for (unsigned int i = 0; i < COUNT; i++) {
+		make_transfer(&tasks[i], op, (uint64_t)i * MIB,
+			      buffer + (one_buffer ? 0 : (size_t)i * MIB), MIB);
+		begin(disk->block, &tasks[i]);
+		assert_true(__sanitizer_get_current_allocated_bytes() - before < 17 * MIB);
+	}
+	for (unsigned int i = 0; i < COUNT; i++) {
+		wait_for(disk->block, &tasks[i]);
+		assert_int_equal(tasks[i].error, 0);
+	}
+	/* All has been given back. */
+	assert_true(__sanitizer_get_current_allocated_bytes() - before < MIB);
+}
+
+/* The same bytes of a small guest, named by many requests. */
+static void many_bounces(void **unused)
+{
+	g_autofree struct task *tasks = g_new0(struct task, COUNT);
+	g_autofree uint8_t *data = g_malloc(MIB + 8);
+	g_autofree uint8_t *got = g_malloc((size_t)COUNT * MIB + 8);
+	struct disk disk;
+
+	(void)unused;
+	fill(data, MIB + 8);
+	if (!open_disk(&disk, (off_t)COUNT * MIB, BLOCK_CACHE_NONE))
+		skip();
+	all_at_once(&disk, tasks, BLOCK_WRITE, data + 8, true);
+	all_at_once(&disk, tasks, BLOCK_READ, got + 8, false);
+	for (unsigned int i = 0; i < COUNT; i++)
+		assert_memory_equal(got + 8 + (size_t)i * MIB, data + 8, MIB);
+	close_disk(&disk);
+}
+
+/* From every place in a block, of lengths around the parts that are bounced at once. */
+static void parts(void **unused)
+{
+	static const size_t lengths[] = { 512, 256 << 10, (256 << 10) + 512, (3 << 18) + 1024 };
+	g_autofree uint8_t *data = g_malloc(MIB + 8);
+	g_autofree uint8_t *got = g_malloc(MIB + 8);
+	struct disk disk;
+	struct task task;
+
+	(void)unused;
+	if (!open_disk(&disk, 2 * MIB, BLOCK_CACHE_NONE))
+		skip();
+	for (unsigned int i = 0; i < 12; i++) {
+		size_t length = lengths[i % G_N_ELEMENTS(lengths)];
+
+		fill(data, MIB + 8);
+		data[i] ^= 0xff;
+		make_transfer(&task, BLOCK_WRITE, i * 512, data + 8, length);
+		task.request.durable = i & 1;
+		begin(disk.block, &task);
+		wait_for(disk.block, &task);
+		assert_int_equal(task.error, 0);
+		memset(got, 0, MIB + 8);
+		make_transfer(&task, BLOCK_READ, i * 512, got + 8, length);
+		begin(disk.block, &task);
+		wait_for(disk.block, &task);
+		assert_int_equal(task.error, 0);
+		assert_memory_equal(got + 8, data + 8, length);
+	}
+	close_disk(&disk);
+}
+
+/* The first part is there, the second is not: the request fails, and once only. */
+static void part_fails(void **unused)
+{
+	g_autofree uint8_t *data = g_malloc(MIB + 8);
+	struct disk disk;
+	struct task task;
+
+	(void)unused;
+	if (!open_disk(&disk, MIB, BLOCK_CACHE_NONE))
+		skip();
+	assert_int_equal(ftruncate(disk.fd, 256 << 10), 0);
+	make_transfer(&task, BLOCK_READ, 0, data + 8, MIB);
+	begin(disk.block, &task);
+	wait_for(disk.block, &task);
+	assert_int_equal(task.error, -EIO);
+	block_drain(disk.block);
+	close_disk(&disk);
+}
+
+/* A drain is for those as well that wait for a bounce buffer. */
+static void drained(void **unused)
+{
+	g_autofree struct task *tasks = g_new0(struct task, COUNT);
+	g_autofree uint8_t *data = g_malloc0(MIB + 8);
+	struct disk disk;
+
+	(void)unused;
+	if (!open_disk(&disk, 2 * MIB, BLOCK_CACHE_NONE))
+		skip();
+	for (unsigned int i = 0; i < COUNT; i++) {
+		make_transfer(&tasks[i], i % 2 ? BLOCK_READ : BLOCK_WRITE, i % 2 * MIB, data + 8,
+			      MIB);
+		begin(disk.block, &tasks[i]);
+	}
+	block_drain(disk.block);
+	for (unsigned int i = 0; i < COUNT; i++) {
+		assert_true(tasks[i].done);
+		assert_int_equal(tasks[i].error, 0);
+	}
+	close_disk(&disk);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(many_bounces), cmocka_unit_test(parts),
+		cmocka_unit_test(part_fails), cmocka_unit_test(drained),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
