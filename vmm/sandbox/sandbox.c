@@ -140,6 +140,9 @@ gboolean sandbox_prepare(const struct sandbox_config *config, GError **error)
 		return FALSE;
 	warm_up();
 	sandbox.ruleset = landlock_prepare(config->folders);
+	if (sandbox.ruleset < 0)
+		message("this kernel has no Landlock, or it is switched off: the guest is confined by "
+			"seccomp alone (docs/confinement.md)");
 	report_prepare();
 	thread_set_confine(confine);
 	return TRUE;
