@@ -45,7 +45,8 @@ struct block_request {
 	void *bounce;			/* bounce.h's */
 	size_t bounce_size;
 	struct iovec bounce_iov;	/* the part of it that is under way */
-	GList link;			/* while it waits for a bounce buffer */
+	bool begun;
+	GList link;			/* while it waits for its turn */
 	struct iovec *left;		/* what is still to be transferred */
 	unsigned int left_count;
 	uint64_t left_length;
@@ -55,7 +56,7 @@ struct block;
 
 struct block_ops {
 	void (*submit)(struct block *block, struct block_request *request);
-	void (*submitted)(struct block *block);
+	bool (*submitted)(struct block *block);
 	void (*reap)(struct block *block);
 	void (*drain)(struct block *block);
 	/* NULL: its size is what it was opened with. */
@@ -76,9 +77,11 @@ static inline void block_submit(struct block *block, struct block_request *reque
 	block->ops->submit(block, request);
 }
 
-static inline void block_submitted(struct block *block)
+/* False: the host cannot take all of the batch now, and nothing will say when it can: call it
+ * again in a moment. */
+static inline bool block_submitted(struct block *block)
 {
-	block->ops->submitted(block);
+	return block->ops->submitted(block);
 }
 
 /* Calls `done` of what has finished; does not wait. */
@@ -87,7 +90,7 @@ static inline void block_reap(struct block *block)
 	block->ops->reap(block);
 }
 
-/* Waits until everything has finished. */
+/* Waits until everything has finished; what the host does not take meanwhile fails. */
 static inline void block_drain(struct block *block)
 {
 	block->ops->drain(block);

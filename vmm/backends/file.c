@@ -187,6 +187,12 @@ static void plain_submit(struct block *block, struct block_request *request)
 	file_finish(file, request, file_refuses(file, request) ? -EIO : plain(file, request));
 }
 
+static bool plain_submitted(struct block *block)
+{
+	(void)block;
+	return true;
+}
+
 static void plain_nothing(struct block *block)
 {
 	(void)block;
@@ -202,7 +208,7 @@ static void plain_close(struct block *block)
 
 static const struct block_ops plain_ops = {
 	.submit = plain_submit,
-	.submitted = plain_nothing,
+	.submitted = plain_submitted,
 	.reap = plain_nothing,
 	.drain = plain_nothing,
 	.resize = file_resize,

@@ -20,7 +20,7 @@ struct file {
 	struct bounces bounces;
 	struct io_uring *ring;		/* file_uring.c's */
 	unsigned int under_way;		/* likewise; also those that wait */
-	GQueue waiting;			/* likewise: requests that need a bounce buffer */
+	GQueue waiting;			/* likewise: for a bounce buffer, or a place in the ring */
 };
 
 /* Puts `left` in place, and a bounce buffer if O_DIRECT needs one; errors of bounce_take(). */

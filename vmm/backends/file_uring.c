@@ -11,25 +11,29 @@
 #define ENTRIES		128u
 /* Room for all that one disk can have under way, so that the kernel never has to say EBUSY. */
 #define COMPLETIONS	2048u
+#define RETRY_US	1000
+
+/* The unit tests have less of it. */
+#ifndef FILE_DRAIN_MS
+#define FILE_DRAIN_MS	5000		/* while the kernel takes nothing */
+#endif
 
 static struct file *file_of(struct block *block)
 {
 	return (struct file *)((char *)block - offsetof(struct file, block));
 }
 
-/* A full queue is submitted to make room. */
-static struct io_uring_sqe *get_sqe(struct file *file)
+/* A full queue is submitted to make room, which the kernel may have no memory for. */
+static bool has_room(struct file *file)
 {
-	struct io_uring_sqe *sqe;
-
-	while (!(sqe = io_uring_get_sqe(file->ring)))
+	if (!io_uring_sq_space_left(file->ring))
 		io_uring_submit(file->ring);
-	return sqe;
+	return io_uring_sq_space_left(file->ring);
 }
 
 static void queue_transfer(struct file *file, struct block_request *request)
 {
-	struct io_uring_sqe *sqe = get_sqe(file);
+	struct io_uring_sqe *sqe = io_uring_get_sqe(file->ring);
 	uint64_t offset = file_part_offset(request);
 	const struct iovec *part;
 	unsigned int count;
@@ -47,7 +51,7 @@ static void queue_transfer(struct file *file, struct block_request *request)
 
 static void queue_flush(struct file *file, struct block_request *request)
 {
-	struct io_uring_sqe *sqe = get_sqe(file);
+	struct io_uring_sqe *sqe = io_uring_get_sqe(file->ring);
 
 	io_uring_prep_fsync(sqe, file->fd, IORING_FSYNC_DATASYNC);
 	io_uring_sqe_set_data(sqe, request);
@@ -55,13 +59,14 @@ static void queue_flush(struct file *file, struct block_request *request)
 
 static void queue_fallocate(struct file *file, struct block_request *request)
 {
-	struct io_uring_sqe *sqe = get_sqe(file);
+	struct io_uring_sqe *sqe = io_uring_get_sqe(file->ring);
 
 	io_uring_prep_fallocate(sqe, file->fd, file_fallocate_mode(request), request->offset,
 				request->length);
 	io_uring_sqe_set_data(sqe, request);
 }
 
+/* There is room. */
 static void queue(struct file *file, struct block_request *request)
 {
 	switch (request->op) {
@@ -90,14 +95,23 @@ static void finish(struct file *file, struct block_request *request, int error)
 	file_finish(file, request, error);
 }
 
-/* False: it must wait for a bounce buffer. */
+static int begin(struct file *file, struct block_request *request)
+{
+	if (request->begun)
+		return 0;
+	if (file_refuses(file, request))
+		return -EIO;
+	return is_transfer(request) ? file_prepare(file, request) : 0;
+}
+
+/* False: it must wait, for a bounce buffer or a place in the queue. */
 static bool start(struct file *file, struct block_request *request)
 {
-	int error = file_refuses(file, request) ? -EIO :
-		    is_transfer(request) ? file_prepare(file, request) : 0;
+	int error = has_room(file) ? begin(file, request) : -EBUSY;
 
 	if (error == -EBUSY)
 		return false;
+	request->begun = true;
 	if (error)
 		finish(file, request, error);
 	else
@@ -112,12 +126,14 @@ static void uring_submit(struct block *block, struct block_request *request)
 
 	file->under_way++;
 	request->bounce = NULL;
+	request->begun = false;
 	request->link = (GList){ .data = request };
 	if (!g_queue_is_empty(&file->waiting) || !start(file, request))
 		g_queue_push_tail_link(&file->waiting, &request->link);
 }
 
-/* Whoever holds a bounce buffer is under way, so this comes for all of them. */
+/* Whoever holds a bounce buffer is under way, so this comes for all of them.  What has begun
+ * is in front of what has not. */
 static void start_waiting(struct file *file)
 {
 	GList *link;
@@ -149,12 +165,10 @@ static void complete(struct file *file, struct block_request *request, int resul
 {
 	int error = judge(file, request, result);
 
-	if (error > 0) {
-		queue(file, request);
-		return;
-	}
-	finish(file, request, error);
-	start_waiting(file);
+	if (error <= 0)
+		finish(file, request, error);
+	else if (!start(file, request))
+		g_queue_push_head_link(&file->waiting, &request->link);
 }
 
 static void uring_reap(struct block *block)
@@ -168,27 +182,58 @@ static void uring_reap(struct block *block)
 		request = io_uring_cqe_get_data(cqe);
 		result = cqe->res;
 		io_uring_cqe_seen(file->ring, cqe);
-		complete(file, request, result);
+		if (request)
+			complete(file, request, result);
 	}
+	start_waiting(file);
 	if (io_uring_sq_ready(file->ring))
 		io_uring_submit(file->ring);
 }
 
-/* An error is met again, and handled, when the next batch is submitted or waited for.  What did not
- * take any time is done already. */
-static void uring_submitted(struct block *block)
+/* What did not take any time is done already. */
+static bool uring_submitted(struct block *block)
 {
-	io_uring_submit(file_of(block)->ring);
+	struct file *file = file_of(block);
+
+	start_waiting(file);
+	io_uring_submit(file->ring);
 	uring_reap(block);
+	return !io_uring_sq_ready(file->ring);
+}
+
+/* What the kernel has not taken fails; that it takes later does nothing. */
+static void give_up(struct file *file)
+{
+	struct io_uring_sq *sq = &file->ring->sq;
+	struct block_request *request;
+	struct io_uring_sqe *sqe;
+	GList *link;
+
+	for (unsigned int i = io_uring_sq_ready(file->ring); i; i--) {
+		sqe = &sq->sqes[(sq->sqe_tail - i) & sq->ring_mask];
+		request = (struct block_request *)(uintptr_t)sqe->user_data;
+		io_uring_prep_nop(sqe);
+		io_uring_sqe_set_data(sqe, NULL);
+		if (request)
+			finish(file, request, -EIO);
+	}
+	while ((link = g_queue_pop_head_link(&file->waiting)))
+		finish(file, link->data, -EIO);
 }
 
 static void uring_drain(struct block *block)
 {
+	gint64 end = g_get_monotonic_time() + FILE_DRAIN_MS * G_TIME_SPAN_MILLISECOND;
 	struct file *file = file_of(block);
 
 	while (file->under_way) {
 		io_uring_submit_and_wait(file->ring, 1);
 		uring_reap(block);
+		if (!io_uring_sq_ready(file->ring))
+			continue;
+		if (g_get_monotonic_time() > end)
+			give_up(file);
+		g_usleep(RETRY_US);
 	}
 }
 

@@ -407,9 +407,10 @@ static void nbd_submit(struct block *block, struct block_request *request)
 	next_part(command);
 }
 
-static void nbd_submitted(struct block *block)
+static bool nbd_submitted(struct block *block)
 {
 	settle(nbd_of(block));
+	return true;
 }
 
 static void nbd_reap(struct block *block)
