@@ -10,11 +10,13 @@
  * that finished before a BLOCK_FLUSH was submitted, is on stable storage when `done` is
  * called without an error.  Once a flush has failed, data that the host had accepted may
  * be lost although a later flush would succeed: all later flushes and durable requests
- * fail as well, until the image is opened again.
+ * fail as well, until the image is opened again.  So they do after EIO from a durable request,
+ * which can have been about other data; that there was no room or memory for it harms it alone.
  */
 #ifndef MICA_VMM_BACKENDS_BLOCK_H
 #define MICA_VMM_BACKENDS_BLOCK_H
 
+#include <errno.h>
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,11 +48,18 @@ struct block_request {
 	size_t bounce_size;
 	struct iovec bounce_iov;	/* the part of it that is under way */
 	bool begun;
+	bool zeroing;			/* WRITE_ZEROES: by writing them */
 	GList link;			/* while it waits for its turn */
 	struct iovec *left;		/* what is still to be transferred */
 	unsigned int left_count;
 	uint64_t left_length;
 };
+
+/* For backends: whether no flush can be believed after this end of a request. */
+static inline bool block_breaks_promise(const struct block_request *request, int error)
+{
+	return request->op == BLOCK_FLUSH ? error : request->durable && error == -EIO;
+}
 
 struct block;
 

@@ -15,7 +15,7 @@
 
 /* The unit tests have less of it. */
 #ifndef FILE_DRAIN_MS
-#define FILE_DRAIN_MS	5000		/* while the kernel takes nothing */
+#define FILE_DRAIN_MS	5000		/* until requests that have not ended may fail */
 #endif
 
 static struct file *file_of(struct block *block)
@@ -66,6 +66,15 @@ static void queue_fallocate(struct file *file, struct block_request *request)
 	io_uring_sqe_set_data(sqe, request);
 }
 
+static void queue_zeroes(struct file *file, struct block_request *request)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(file->ring);
+
+	io_uring_prep_write(sqe, file->fd, file->zeroes, MIN(FILE_ZEROES, request->left_length),
+			    file_part_offset(request));
+	io_uring_sqe_set_data(sqe, request);
+}
+
 /* There is room. */
 static void queue(struct file *file, struct block_request *request)
 {
@@ -79,7 +88,10 @@ static void queue(struct file *file, struct block_request *request)
 		break;
 	case BLOCK_DISCARD:
 	case BLOCK_WRITE_ZEROES:
-		queue_fallocate(file, request);
+		if (request->zeroing)
+			queue_zeroes(file, request);
+		else
+			queue_fallocate(file, request);
 		break;
 	}
 }
@@ -101,6 +113,7 @@ static int begin(struct file *file, struct block_request *request)
 		return 0;
 	if (file_refuses(file, request))
 		return -EIO;
+	request->left_length = request->length;
 	return is_transfer(request) ? file_prepare(file, request) : 0;
 }
 
@@ -127,6 +140,7 @@ static void uring_submit(struct block *block, struct block_request *request)
 	file->under_way++;
 	request->bounce = NULL;
 	request->begun = false;
+	request->zeroing = false;
 	request->link = (GList){ .data = request };
 	if (!g_queue_is_empty(&file->waiting) || !start(file, request))
 		g_queue_push_tail_link(&file->waiting, &request->link);
@@ -145,14 +159,40 @@ static void start_waiting(struct file *file)
 		}
 }
 
+static int pwrite_zeroes(struct file *file, const struct block_request *request)
+{
+	ssize_t count = pwrite(file->fd, file->zeroes, MIN(FILE_ZEROES, request->left_length),
+			       file_part_offset(request));
+
+	return count < 0 ? -errno : count;
+}
+
+/* As judge(). */
+static int judge_clear(struct file *file, struct block_request *request, int result)
+{
+	if (!request->zeroing && file_must_write_zeroes(file, request, result)) {
+		request->zeroing = true;
+		return 1;
+	}
+	if (request->zeroing && result == -EAGAIN)	/* not without waiting: then by waiting */
+		result = pwrite_zeroes(file, request);
+	if (!request->zeroing || result < 0)
+		return file_cleared(file, request, result);
+	request->left_length -= result;
+	if (!request->left_length)
+		return file_cleared(file, request, 0);
+	return !result || file->hurry ? -EIO : 1;
+}
+
 /* Returns 1 if the request is not at its end yet, else 0 or -errno. */
 static int judge(struct file *file, struct block_request *request, int result)
 {
 	if (result == -EINTR)
 		return 1;
+	if (request->op == BLOCK_FLUSH)
+		return result;
 	if (!is_transfer(request))
-		return request->op == BLOCK_FLUSH ? result :
-						    file_after_fallocate(file, request, result);
+		return judge_clear(file, request, result);
 	if (result == -EAGAIN)		/* not without waiting: then by waiting */
 		return file_transfer(file, request);
 	if (result <= 0)
@@ -227,14 +267,16 @@ static void uring_drain(struct block *block)
 	struct file *file = file_of(block);
 
 	while (file->under_way) {
+		file->hurry = g_get_monotonic_time() > end;
 		io_uring_submit_and_wait(file->ring, 1);
 		uring_reap(block);
 		if (!io_uring_sq_ready(file->ring))
 			continue;
-		if (g_get_monotonic_time() > end)
+		if (file->hurry)
 			give_up(file);
 		g_usleep(RETRY_US);
 	}
+	file->hurry = false;
 }
 
 static void uring_close(struct block *block)
@@ -243,8 +285,7 @@ static void uring_close(struct block *block)
 
 	io_uring_queue_exit(file->ring);
 	g_free(file->ring);
-	close(file->fd);
-	g_free(file);
+	file_close(block);
 }
 
 static const struct block_ops uring_ops = {
