@@ -30,12 +30,16 @@ static u64 longest_window(const struct mica_vcpu *vcpu)
 	return (u64)us * NSEC_PER_USEC;
 }
 
-/* [preemption on, loaded] False: the vCPU stays where it is. */
-static bool must_stay_blocked(struct mica_vcpu *vcpu)
+/* [loaded] True: the vCPU runs again, or somebody asks for it; false: it stays where it is. */
+static bool runs_again(struct mica_vcpu *vcpu)
 {
 	if (vcpu->requests & (BIT(MICA_REQ_INIT) | BIT(MICA_REQ_SIPI) | BIT(MICA_REQ_KICK)))
+		return true;
+	if (vcpu->mp_state != MICA_MP_HALTED || !mica_event_wakes(vcpu))
 		return false;
-	return vcpu->mp_state != MICA_MP_HALTED || !mica_event_wakes(vcpu);
+	vcpu->mp_state = MICA_MP_RUNNABLE;
+	mica_vcpu_request(vcpu, MICA_REQ_EVENT);
+	return true;
 }
 
 /* Nobody else has a use for this CPU, and this thread none for anything else. */
@@ -49,7 +53,7 @@ static bool may_poll(void)
 static bool poll(struct mica_vcpu *vcpu, u64 until)
 {
 	do {
-		if (!must_stay_blocked(vcpu))
+		if (runs_again(vcpu))
 			return true;
 		cpu_relax();
 	} while (may_poll() && ktime_get_ns() < until);
@@ -65,7 +69,7 @@ static int sleep(struct mica_vcpu *vcpu)
 	for (;;) {
 		/* Pairs with the barrier in mica_vcpu_kick(). */
 		set_current_state(TASK_INTERRUPTIBLE);
-		if (!must_stay_blocked(vcpu))
+		if (runs_again(vcpu))
 			break;
 		if (signal_pending(current)) {
 			error = -EINTR;
@@ -112,18 +116,8 @@ static int poll_and_sleep(struct mica_vcpu *vcpu)
 
 int mica_halt(struct mica_vcpu *vcpu)
 {
-	int error;
-
 	vcpu->count.halts++;
 	mica_timer_to_hrtimer(vcpu);
 	/* What INIT or a start-up IPI ends is long, as a rule. */
-	if (vcpu->mp_state == MICA_MP_HALTED)
-		error = poll_and_sleep(vcpu);
-	else
-		error = sleep(vcpu);
-	if (!error && vcpu->mp_state == MICA_MP_HALTED && mica_event_wakes(vcpu)) {
-		vcpu->mp_state = MICA_MP_RUNNABLE;
-		mica_vcpu_request(vcpu, MICA_REQ_EVENT);
-	}
-	return error;
+	return vcpu->mp_state == MICA_MP_HALTED ? poll_and_sleep(vcpu) : sleep(vcpu);
 }

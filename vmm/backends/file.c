@@ -17,7 +17,8 @@
 
 #define SECTOR		512u
 #define BOUNCE_PART	(256u << 10)	/* bytes of a request that are bounced at once */
-#define ZEROES		65536u		/* bytes written at once where holes cannot be made */
+/* Bytes of a WRITE_ZEROES that must be written: the thread does nothing else meanwhile. */
+#define PLAIN_ZEROES_MAX	(1u << 20)
 #define LOCK_WAIT_MS	3000
 #define LOCK_TRY_MS	10
 
@@ -73,9 +74,7 @@ const struct iovec *file_part(struct block_request *request, unsigned int *count
 
 void file_finish(struct file *file, struct block_request *request, int error)
 {
-	bool promised = request->op == BLOCK_FLUSH || request->durable;
-
-	if (error && promised && !file->block.read_only)
+	if (block_breaks_promise(request, error) && !file->block.read_only)
 		file->failed = true;
 	bounce_put(&file->bounces, request);
 	request->done(request, error);
@@ -95,38 +94,29 @@ int file_fallocate_mode(const struct block_request *request)
 	return (hole ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE) | FALLOC_FL_KEEP_SIZE;
 }
 
-static int write_zeroes(struct file *file, const struct block_request *request)
-{
-	uint64_t done = 0;
-	void *zeroes;
-	ssize_t count;
-	int error = 0;
-
-	if (posix_memalign(&zeroes, 4096, ZEROES))
-		return -ENOMEM;
-	memset(zeroes, 0, ZEROES);
-	while (done < request->length && !error) {
-		count = pwrite(file->fd, zeroes, MIN(ZEROES, request->length - done),
-			       request->offset + done);
-		if (count > 0)
-			done += count;
-		else if (count == 0 || errno != EINTR)
-			error = count ? -errno : -EIO;
-	}
-	free(zeroes);
-	return error;
-}
-
 static bool cannot(int error)
 {
 	return error == -EOPNOTSUPP || error == -ENOSYS || error == -EINVAL;
 }
 
-/* A host that makes no holes ignores a DISCARD, which is a wish. */
-int file_after_fallocate(struct file *file, struct block_request *request, int error)
+bool file_must_write_zeroes(struct file *file, const struct block_request *request, int error)
 {
-	if (cannot(error))
-		error = request->op == BLOCK_DISCARD ? 0 : write_zeroes(file, request);
+	if (request->op != BLOCK_WRITE_ZEROES || !cannot(error))
+		return false;
+	if (file->zeroes)
+		return true;
+	if (posix_memalign(&file->zeroes, 4096, FILE_ZEROES))
+		file->zeroes = NULL;
+	else
+		memset(file->zeroes, 0, FILE_ZEROES);
+	return file->zeroes;
+}
+
+/* A host that makes no holes ignores a DISCARD, which is a wish. */
+int file_cleared(struct file *file, const struct block_request *request, int error)
+{
+	if (request->op == BLOCK_DISCARD && cannot(error))
+		error = 0;
 	if (!error && request->durable && fdatasync(file->fd) < 0)
 		error = -errno;
 	return error;
@@ -158,6 +148,36 @@ int file_transfer(struct file *file, struct block_request *request)
 	return 0;
 }
 
+static int write_zeroes(struct file *file, const struct block_request *request)
+{
+	uint64_t done = 0;
+	ssize_t count;
+
+	if (request->length > PLAIN_ZEROES_MAX)
+		return -EOPNOTSUPP;
+	while (done < request->length) {
+		count = pwrite(file->fd, file->zeroes, MIN(FILE_ZEROES, request->length - done),
+			       request->offset + done);
+		if (count > 0)
+			done += count;
+		else if (count == 0 || errno != EINTR)
+			return count ? -errno : -EIO;
+	}
+	return 0;
+}
+
+static int plain_clear(struct file *file, struct block_request *request)
+{
+	int error = 0;
+
+	if (fallocate(file->fd, file_fallocate_mode(request), request->offset,
+		      request->length) < 0)
+		error = -errno;
+	if (file_must_write_zeroes(file, request, error))
+		error = write_zeroes(file, request);
+	return file_cleared(file, request, error);
+}
+
 static int plain(struct file *file, struct block_request *request)
 {
 	int error = 0;
@@ -171,10 +191,7 @@ static int plain(struct file *file, struct block_request *request)
 		return fdatasync(file->fd) < 0 ? -errno : 0;
 	case BLOCK_DISCARD:
 	case BLOCK_WRITE_ZEROES:
-		if (fallocate(file->fd, file_fallocate_mode(request), request->offset,
-			      request->length) < 0)
-			error = -errno;
-		return file_after_fallocate(file, request, error);
+		return plain_clear(file, request);
 	}
 	g_assert_not_reached();
 }
@@ -187,26 +204,33 @@ static void plain_submit(struct block *block, struct block_request *request)
 	file_finish(file, request, file_refuses(file, request) ? -EIO : plain(file, request));
 }
 
+static bool plain_submitted(struct block *block)
+{
+	(void)block;
+	return true;
+}
+
 static void plain_nothing(struct block *block)
 {
 	(void)block;
 }
 
-static void plain_close(struct block *block)
+void file_close(struct block *block)
 {
 	struct file *file = file_of(block);
 
 	close(file->fd);
+	free(file->zeroes);
 	g_free(file);
 }
 
 static const struct block_ops plain_ops = {
 	.submit = plain_submit,
-	.submitted = plain_nothing,
+	.submitted = plain_submitted,
 	.reap = plain_nothing,
 	.drain = plain_nothing,
 	.resize = file_resize,
-	.close = plain_close,
+	.close = file_close,
 };
 
 /* ---------------------------------------------------------------- opening */
@@ -352,7 +376,7 @@ struct block *block_file_take(int fd, const char *path, bool read_only, enum blo
 	file->block.read_only = read_only;
 	file->block.fd = -1;
 	if (!set_up(file, path, cache, error)) {
-		plain_close(&file->block);
+		file_close(&file->block);
 		return NULL;
 	}
 	return &file->block;

@@ -121,6 +121,11 @@ static void end_part(struct command *command)
 
 /* ---------------------------------------------------------------- commands */
 
+static bool is_gone(const struct nbd *nbd)
+{
+	return nbd_aio_is_dead(nbd->handle) || nbd_aio_is_closed(nbd->handle);
+}
+
 static int completed(void *opaque, int *error)
 {
 	struct command *command = opaque;
@@ -139,7 +144,7 @@ static void finish(struct command *command)
 	struct nbd *nbd = command->nbd;
 	int error = command->error;
 
-	if (error && (request->op == BLOCK_FLUSH || request->durable))
+	if (block_breaks_promise(request, error) || (error && command->last))
 		nbd->failed = true;
 	bounce_put(&nbd->bounces, request);
 	g_free(command);
@@ -235,7 +240,7 @@ static void send_or_finish(struct command *command)
 		return;
 	g_queue_unlink(&nbd->under_way, &command->link);
 	command->sent = false;
-	command->error = -EIO;
+	command->error = is_gone(nbd) ? -EIO : -ENOMEM;
 	finish(command);
 }
 
@@ -307,11 +312,6 @@ static void set_timer(struct nbd *nbd, bool on)
 	};
 
 	timerfd_settime(nbd->timer, 0, &time, NULL);
-}
-
-static bool is_gone(const struct nbd *nbd)
-{
-	return nbd_aio_is_dead(nbd->handle) || nbd_aio_is_closed(nbd->handle);
 }
 
 /* Looks for what the connection can do next; false: it is closed. */
@@ -407,9 +407,10 @@ static void nbd_submit(struct block *block, struct block_request *request)
 	next_part(command);
 }
 
-static void nbd_submitted(struct block *block)
+static bool nbd_submitted(struct block *block)
 {
 	settle(nbd_of(block));
+	return true;
 }
 
 static void nbd_reap(struct block *block)

@@ -5,6 +5,13 @@
 
 #include "../../../vmm/boot/loader.h"
 
+/* gcc's word for it, and clang's. */
+#if !defined(__SANITIZE_ADDRESS__) && defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__	1
+#endif
+#endif
+
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #define HIDE(start, size)	ASAN_POISON_MEMORY_REGION(start, size)

@@ -3,10 +3,9 @@
  * A console whose driver does anything, with ends that are full, gone and back as the input
  * says.
  */
-#include <uv.h>
-
 #include "../../../vmm/devices/console/internal.h"
 #include "driver.h"
+#include "loop.h"
 
 #define PORTS		3u
 #define QUEUES		(2 * PORTS + 2)
@@ -19,8 +18,7 @@ struct end {
 
 struct fuzz {
 	struct fuzz_driver driver;
-	uv_loop_t loop;
-	pthread_mutex_t lock;
+	struct fuzz_loop loop;
 	struct end ends[PORTS];
 };
 
@@ -83,10 +81,9 @@ static void resize(struct fuzz_driver *driver)
 	console_resize(driver->device, take8(&driver->input), take8(&driver->input));
 }
 
-/* A driver can keep the device busy for ever; a turn of the loop ends all the same. */
 static void work(struct fuzz_driver *driver)
 {
-	uv_run(&((struct fuzz *)driver)->loop, UV_RUN_NOWAIT);
+	fuzz_loop_turn(&((struct fuzz *)driver)->loop);
 }
 
 /* ---------------------------------------------------------------- the driver */
@@ -142,8 +139,8 @@ static void open_device(struct fuzz *fuzz)
 		fuzz->ends[i] = (struct end){ .driver = &fuzz->driver, .port = i };
 		ports[i].end = (struct console_end){ put, room, &fuzz->ends[i] };
 	}
-	fuzz->driver.device = console_device_new(&config, fuzz_memory(), &fuzz->loop, &fuzz->lock,
-						 NULL);
+	fuzz->driver.device = console_device_new(&config, fuzz_memory(), &fuzz->loop.loop,
+						 &fuzz->loop.lock, NULL);
 	CHECK(fuzz->driver.device);
 }
 
@@ -156,14 +153,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		},
 	};
 
-	CHECK(uv_loop_init(&fuzz.loop) == 0);
-	pthread_mutex_init(&fuzz.lock, NULL);
+	fuzz_loop_open(&fuzz.loop);
 	open_device(&fuzz);
 	fuzz_driver_run(&fuzz.driver, steps, G_N_ELEMENTS(steps));
 	work(&fuzz.driver);
 	virtio_device_free(fuzz.driver.device);
-	uv_run(&fuzz.loop, UV_RUN_DEFAULT);
-	CHECK(uv_loop_close(&fuzz.loop) == 0);
-	pthread_mutex_destroy(&fuzz.lock);
+	fuzz_loop_close(&fuzz.loop);
 	return 0;
 }

@@ -2,15 +2,13 @@
 /*
  * An entropy device whose driver does anything.
  */
-#include <uv.h>
-
 #include "../../../vmm/devices/rng/device.h"
 #include "driver.h"
+#include "loop.h"
 
 struct fuzz {
 	struct fuzz_driver driver;
-	uv_loop_t loop;
-	pthread_mutex_t lock;
+	struct fuzz_loop loop;
 };
 
 static void buffer(struct fuzz_driver *driver)
@@ -38,7 +36,7 @@ static void chain(struct fuzz_driver *driver)
 
 static void work(struct fuzz_driver *driver)
 {
-	uv_run(&((struct fuzz *)driver)->loop, UV_RUN_NOWAIT);
+	fuzz_loop_turn(&((struct fuzz *)driver)->loop);
 }
 
 static const fuzz_step steps[] = {
@@ -55,15 +53,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		},
 	};
 
-	CHECK(uv_loop_init(&fuzz.loop) == 0);
-	pthread_mutex_init(&fuzz.lock, NULL);
-	fuzz.driver.device = rng_new("rng0", fuzz_memory(), &fuzz.loop, &fuzz.lock, NULL);
+	fuzz_loop_open(&fuzz.loop);
+	fuzz.driver.device = rng_new("rng0", fuzz_memory(), &fuzz.loop.loop, &fuzz.loop.lock,
+				     NULL);
 	CHECK(fuzz.driver.device);
 	fuzz_driver_run(&fuzz.driver, steps, G_N_ELEMENTS(steps));
 	work(&fuzz.driver);
 	virtio_device_free(fuzz.driver.device);
-	uv_run(&fuzz.loop, UV_RUN_DEFAULT);
-	CHECK(uv_loop_close(&fuzz.loop) == 0);
-	pthread_mutex_destroy(&fuzz.lock);
+	fuzz_loop_close(&fuzz.loop);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include "../../../vmm/virtio/pci_internal.h"
 #include "../../unit/pci/rig.h"
 #include "driver.h"
+#include "loop.h"
 
 #define QUEUES		3u
 #define QUEUE_SIZE	16u
@@ -30,8 +31,7 @@ struct probe {
 struct world {
 	struct input input;
 	struct rig rig;
-	uv_loop_t loop;
-	pthread_mutex_t lock;
+	struct fuzz_loop loop;
 	struct probe *probe;
 	struct virtio_pci *pci;
 	struct pci_device *function;
@@ -126,11 +126,11 @@ static void start(struct world *world)
 	uint8_t how = take8(&world->input);
 	bool behind = how & 4;
 
-	CHECK(uv_loop_init(&world->loop) == 0);
-	pthread_mutex_init(&world->lock, NULL);
+	fuzz_loop_open(&world->loop);
 	rig_new(&world->rig, 1, how & 1);
 	world->probe = make_probe(how & 2);
-	world->pci = virtio_pci_new(&world->probe->virtio, &world->loop, &world->lock, NULL);
+	world->pci = virtio_pci_new(&world->probe->virtio, &world->loop.loop, &world->loop.lock,
+				    NULL);
 	CHECK(world->pci);
 	world->function = virtio_pci_function(world->pci);
 	if (behind)
@@ -148,9 +148,7 @@ static void stop(struct world *world)
 {
 	pci_host_detach(world->rig.host, world->function);
 	virtio_pci_free(world->pci);
-	uv_run(&world->loop, UV_RUN_DEFAULT);
-	CHECK(uv_loop_close(&world->loop) == 0);
-	pthread_mutex_destroy(&world->lock);
+	fuzz_loop_close(&world->loop);
 	rig_free(&world->rig);
 }
 
@@ -371,7 +369,7 @@ static void device_side(struct world *world)
 
 static void deliver(struct world *world)
 {
-	uv_run(&world->loop, UV_RUN_NOWAIT);
+	fuzz_loop_turn(&world->loop);
 }
 
 /* ---------------------------------------------------------------- always */

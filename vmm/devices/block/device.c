@@ -9,6 +9,7 @@
 #include "../../error.h"
 
 #define QUEUE_SIZE		256u
+#define RETRY_US		1000
 #define PHYSICAL_BLOCK_EXP	3	/* 4 KiB, as file systems and disks have it */
 
 static struct block_device *block_of(struct virtio_device *device)
@@ -37,7 +38,7 @@ static void take_requests(struct block_device *device, unsigned int index)
 		virtqueue_disable_notify(queue);
 		while (!iothread_pausing(device->thread) && (chain = virtqueue_pop(queue)))
 			block_start(device, index, chain);
-		block_submitted(device->block);
+		device->retry = !block_submitted(device->block);
 		commit(device);
 	} while (virtqueue_enable_notify(queue) && !iothread_pausing(device->thread));
 }
@@ -50,6 +51,10 @@ static void work(void *opaque)
 	commit(device);
 	for (unsigned int i = 0; i < device->virtio.queue_count; i++)
 		take_requests(device, i);
+	if (device->retry) {
+		g_usleep(RETRY_US);
+		iothread_kick(device->thread);
+	}
 }
 
 /* The thread is then paused and nothing is under way. */

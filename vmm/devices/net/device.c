@@ -98,10 +98,15 @@ static unsigned int guest_offloads(const struct virtio_device *virtio)
 
 /* ---------------------------------------------------------------- life */
 
+/* Said once: a guest can start its card as often as it likes. */
 static void lose_all(struct net_device *device, int error)
 {
+	bool known = device->pairs[0]->gone;
+
 	for (unsigned int i = 0; i < device->pair_count; i++)
 		device->pairs[i]->gone = true;
+	if (known)
+		return;
 	message("%s: the host does not set up its end: %s", device->virtio.name,
 		g_strerror(-error));
 }
