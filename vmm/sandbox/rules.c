@@ -235,6 +235,8 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "fcntl", "F_OFD_SETLK", SYS_fcntl, M, 0, "mica attach: a disk's file", HOT,
 	  IS(1, F_OFD_SETLK) },
 	{ "clock_nanosleep", NULL, SYS_clock_nanosleep, M, 0, "waits for the lock of a disk", HOT, ANY },
+	{ "clock_nanosleep", NULL, SYS_clock_nanosleep, I, 0, "waits for memory for a disk's ring", CHANCE,
+	  ANY },
 	{ "dup2", NULL, SYS_dup2, M, 0, "--detach", NULL, ANY },
 	{ "shutdown", NULL, SYS_shutdown, M, 0, "a disk's server, at the end", NBD, ANY },
 	{ "unlink", NULL, SYS_unlink, M, 0, "the control socket, at the end", NULL, ANY },
