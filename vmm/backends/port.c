@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "../loop_lock.h"
 #include "../message.h"
 #include "port_open.h"
 
@@ -185,7 +186,7 @@ static void happened(uv_poll_t *poll, int status, int events)
 {
 	struct port *port = poll->data;
 
-	pthread_mutex_lock(port->lock);
+	loop_lock(port->lock);
 	if (status < 0)
 		events = UV_READABLE | UV_WRITABLE;	/* an error: reading tells which */
 	if (port->full && (events & UV_WRITABLE)) {
@@ -217,7 +218,7 @@ static void client_waits(uv_poll_t *poll, int status, int events)
 	(void)events;
 	if (fd < 0)
 		return;
-	pthread_mutex_lock(port->lock);
+	loop_lock(port->lock);
 	if (place_is_free(port)) {
 		port->fd = fd;
 		port->poll = make_poll(port, fd);
