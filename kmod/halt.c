@@ -5,7 +5,9 @@
  * for a while, and how long that is follows what its last waits were like: a wait that ended
  * soon after it had gone to sleep makes it longer, a long one shorter, down to nothing.
  *
- * Polling takes from nobody: it ends as soon as another thread wants this CPU.
+ * Polling takes from nobody: it ends as soon as another thread wants this CPU.  And if it was
+ * another thread of this CPU that woke the vCPU, no poll would have seen that: the thread runs
+ * only when the poll is over.  So such waits count as long ones.
  */
 #include "halt.h"
 
@@ -28,12 +30,16 @@ static u64 longest_window(const struct mica_vcpu *vcpu)
 	return (u64)us * NSEC_PER_USEC;
 }
 
-/* [preemption on, loaded] False: the vCPU stays where it is. */
-static bool must_stay_blocked(struct mica_vcpu *vcpu)
+/* [loaded] True: the vCPU runs again, or somebody asks for it; false: it stays where it is. */
+static bool runs_again(struct mica_vcpu *vcpu)
 {
 	if (vcpu->requests & (BIT(MICA_REQ_INIT) | BIT(MICA_REQ_SIPI) | BIT(MICA_REQ_KICK)))
+		return true;
+	if (vcpu->mp_state != MICA_MP_HALTED || !mica_event_wakes(vcpu))
 		return false;
-	return vcpu->mp_state != MICA_MP_HALTED || !mica_event_wakes(vcpu);
+	vcpu->mp_state = MICA_MP_RUNNABLE;
+	mica_vcpu_request(vcpu, MICA_REQ_EVENT);
+	return true;
 }
 
 /* Nobody else has a use for this CPU, and this thread none for anything else. */
@@ -47,7 +53,7 @@ static bool may_poll(void)
 static bool poll(struct mica_vcpu *vcpu, u64 until)
 {
 	do {
-		if (!must_stay_blocked(vcpu))
+		if (runs_again(vcpu))
 			return true;
 		cpu_relax();
 	} while (may_poll() && ktime_get_ns() < until);
@@ -63,7 +69,7 @@ static int sleep(struct mica_vcpu *vcpu)
 	for (;;) {
 		/* Pairs with the barrier in mica_vcpu_kick(). */
 		set_current_state(TASK_INTERRUPTIBLE);
-		if (!must_stay_blocked(vcpu))
+		if (runs_again(vcpu))
 			break;
 		if (signal_pending(current)) {
 			error = -EINTR;
@@ -75,12 +81,12 @@ static int sleep(struct mica_vcpu *vcpu)
 	return error;
 }
 
-/* It slept, after a poll or without one; `waited` counts from the beginning. */
-static void adapt(struct mica_vcpu *vcpu, u64 waited, u64 longest)
+/* It slept on `cpu`, after a poll or without one; `waited` counts from the beginning. */
+static void adapt(struct mica_vcpu *vcpu, int cpu, u64 waited, u64 longest)
 {
 	u64 window = vcpu->halt_window;
 
-	if (waited <= longest)
+	if (waited <= longest && READ_ONCE(vcpu->kicked_by) != cpu)
 		window = max_t(u64, window * 2, FIRST_WINDOW_NS);
 	else
 		window /= 2;
@@ -91,8 +97,9 @@ static int poll_and_sleep(struct mica_vcpu *vcpu)
 {
 	u64 longest = longest_window(vcpu), start = ktime_get_ns();
 	u64 window = min(vcpu->halt_window, longest);
-	int error;
+	int error, cpu;
 
+	WRITE_ONCE(vcpu->kicked_by, -1);
 	if (window && may_poll()) {
 		if (poll(vcpu, start + window)) {
 			vcpu->count.halt_polls_hit++;
@@ -100,26 +107,17 @@ static int poll_and_sleep(struct mica_vcpu *vcpu)
 		}
 		vcpu->count.halt_polls_missed++;
 	}
+	cpu = raw_smp_processor_id();
 	error = sleep(vcpu);
 	if (!error)
-		adapt(vcpu, ktime_get_ns() - start, longest);
+		adapt(vcpu, cpu, ktime_get_ns() - start, longest);
 	return error;
 }
 
 int mica_halt(struct mica_vcpu *vcpu)
 {
-	int error;
-
 	vcpu->count.halts++;
 	mica_timer_to_hrtimer(vcpu);
 	/* What INIT or a start-up IPI ends is long, as a rule. */
-	if (vcpu->mp_state == MICA_MP_HALTED)
-		error = poll_and_sleep(vcpu);
-	else
-		error = sleep(vcpu);
-	if (!error && vcpu->mp_state == MICA_MP_HALTED && mica_event_wakes(vcpu)) {
-		vcpu->mp_state = MICA_MP_RUNNABLE;
-		mica_vcpu_request(vcpu, MICA_REQ_EVENT);
-	}
-	return error;
+	return vcpu->mp_state == MICA_MP_HALTED ? poll_and_sleep(vcpu) : sleep(vcpu);
 }

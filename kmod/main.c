@@ -4,6 +4,7 @@
 #include "compat.h"
 #include "device.h"
 #include "hw.h"
+#include "ports.h"
 #include "vcpu.h"
 
 #define CREATE_TRACE_POINTS
@@ -77,6 +78,7 @@ teardown:
 static void __exit mica_exit(void)
 {
 	mica_device_unregister();
+	mica_ports_exit();
 	mica_hw_exit();
 	mica_backend->teardown();
 }

@@ -227,6 +227,15 @@ int mica_memory_read_now(struct mica_vm *vm, u64 gpa, void *to, size_t length)
 	return read_slots(vm, gpa, to, length, copy_now);
 }
 
+const void __user *mica_memory_user(struct mica_vm *vm, u64 gpa)
+{
+	struct mica_slot slot;
+
+	if (!mica_memory_slot(&vm->mem, gpa >> PAGE_SHIFT, &slot))
+		return NULL;
+	return (const void __user *)(slot.hva + gpa - (slot.gfn << PAGE_SHIFT));
+}
+
 /* ------------------------------------------------------------ lifetime */
 
 int mica_memory_init(struct mica_vm *vm)

@@ -69,6 +69,10 @@ int mica_memory_read(struct mica_vm *vm, u64 gpa, void *to, size_t length);
 /* [I] The same without sleeping; -EAGAIN: a part of it is not in memory now. */
 int mica_memory_read_now(struct mica_vm *vm, u64 gpa, void *to, size_t length);
 
+/* Where the guest's RAM at gpa is in the VMM, up to the end of the page, as long as invalidate_seq
+ * stays what it was before the call; NULL: in no slot. */
+const void __user *mica_memory_user(struct mica_vm *vm, u64 gpa);
+
 /* Maps one page of the kernel's own at the APIC's address, where no slot can be, for vCPUs
  * whose APIC is in xAPIC mode.  Before the first vCPU runs.  The page must stay until
  * mica_memory_destroy(). */

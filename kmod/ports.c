@@ -6,6 +6,9 @@
  * disjoint, or equal with different data; one with data begins where each access to it
  * does, as it is as long as the access.  So if anything takes an access, it is the last entry
  * whose key is not above (port, value).
+ *
+ * What is unbound stays in the table without a target until the next binding makes a new one:
+ * a guest decides how often its devices are unbound, so that takes neither memory nor a wait.
  */
 #include "ports.h"
 
@@ -13,12 +16,17 @@
 
 #define PORTS		0x10000u
 
+struct port_target {
+	struct rcu_head rcu;
+	struct eventfd_ctx *eventfd;	/* NULL: nobody's */
+};
+
 struct bound_ports {
 	u64 key;			/* first port << 32 | data */
 	u32 end;			/* behind the last port */
 	u8 size;			/* of the access; 0: any */
 	bool has_data;
-	struct eventfd_ctx *eventfd;	/* NULL: nobody's */
+	struct port_target __rcu *target;	/* NULL: unbound */
 };
 
 struct mica_ports {
@@ -54,7 +62,7 @@ static unsigned int entries_up_to(const struct mica_ports *ports, u64 key)
 	return low;
 }
 
-static const struct bound_ports *find(const struct mica_ports *ports, u16 port, u8 size, u32 value)
+static const struct port_target *find(const struct mica_ports *ports, u16 port, u8 size, u32 value)
 {
 	u64 key = key_of(port, value);
 	const struct bound_ports *range;
@@ -67,7 +75,7 @@ static const struct bound_ports *find(const struct mica_ports *ports, u16 port, 
 	if (port + size > range->end || (range->size && range->size != size) ||
 	    (range->has_data && range->key != key))
 		return NULL;
-	return range;
+	return rcu_dereference_sched(range->target);
 }
 
 /*
@@ -77,13 +85,13 @@ static const struct bound_ports *find(const struct mica_ports *ports, u16 port, 
  */
 bool mica_ports_write(struct mica_vcpu *vcpu, u16 port, u8 size, u32 value)
 {
-	const struct bound_ports *range;
+	const struct port_target *target;
 
-	range = find(rcu_dereference_sched(vcpu->vm->ports), port, size, value);
-	if (!range)
+	target = find(rcu_dereference_sched(vcpu->vm->ports), port, size, value);
+	if (!target)
 		return false;
-	if (range->eventfd) {
-		mica_eventfd_signal(range->eventfd);
+	if (target->eventfd) {
+		mica_eventfd_signal(target->eventfd);
 		vcpu->count.port_signals++;
 	} else {
 		vcpu->count.port_ignored++;
@@ -93,10 +101,10 @@ bool mica_ports_write(struct mica_vcpu *vcpu, u16 port, u8 size, u32 value)
 
 bool mica_ports_ignore_read(struct mica_vcpu *vcpu, u16 port, u8 size)
 {
-	const struct bound_ports *range;
+	const struct port_target *target;
 
-	range = find(rcu_dereference_sched(vcpu->vm->ports), port, size, 0);
-	if (!range || range->eventfd)
+	target = find(rcu_dereference_sched(vcpu->vm->ports), port, size, 0);
+	if (!target || target->eventfd)
 		return false;
 	vcpu->count.port_ignored++;
 	return true;
@@ -161,40 +169,71 @@ static struct mica_ports *current_ports(struct mica_vm *vm)
 	return rcu_dereference_protected(vm->ports, lockdep_is_held(&vm->lock));
 }
 
-static struct mica_ports *alloc_ports(unsigned int count)
+static bool is_bound(const struct bound_ports *range)
 {
-	struct mica_ports *ports;
-
-	ports = kvmalloc(struct_size(ports, range, count), GFP_KERNEL_ACCOUNT);
-	if (ports)
-		ports->count = count;
-	return ports;
+	return rcu_access_pointer(range->target);
 }
 
-static int check_room(const struct mica_ports *ports, const struct bound_ports *range)
+/* How many there are, or -EEXIST. */
+static int count_bound(const struct mica_ports *ports, const struct bound_ports *range)
 {
-	unsigned int i;
+	unsigned int i, count = 0;
 
-	if (!ports)
-		return 0;
-	for (i = 0; i < ports->count; i++)
+	for (i = 0; ports && i < ports->count; i++) {
+		if (!is_bound(&ports->range[i]))
+			continue;
 		if (conflict(&ports->range[i], range))
 			return -EEXIST;
-	return ports->count < MICA_MAX_IO_BINDINGS ? 0 : -ENOSPC;
+		count++;
+	}
+	return count;
 }
 
-static int insert(struct mica_vm *vm, const struct bound_ports *range)
+/* Those of `old` that are still bound, and one more in its place. */
+static void fill(struct mica_ports *ports, const struct mica_ports *old,
+		 const struct bound_ports *range)
+{
+	unsigned int i, place = old ? entries_up_to(old, range->key) : 0;
+
+	ports->count = 0;
+	for (i = 0; i < place; i++)
+		if (is_bound(&old->range[i]))
+			ports->range[ports->count++] = old->range[i];
+	ports->range[ports->count++] = *range;
+	for (i = place; old && i < old->count; i++)
+		if (is_bound(&old->range[i]))
+			ports->range[ports->count++] = old->range[i];
+}
+
+static struct port_target *target_new(struct eventfd_ctx *eventfd)
+{
+	struct port_target *target = kmalloc(sizeof(*target), GFP_KERNEL_ACCOUNT);
+
+	if (target)
+		target->eventfd = eventfd;
+	return target;
+}
+
+static int insert(struct mica_vm *vm, struct bound_ports *range, struct eventfd_ctx *eventfd)
 {
 	struct mica_ports *ports, *old = current_ports(vm);
-	unsigned int i, place, count = old ? old->count : 0;
+	int count = count_bound(old, range);
+	struct port_target *target;
 
-	ports = alloc_ports(count + 1);
-	if (!ports)
+	if (count < 0)
+		return count;
+	if (count >= MICA_MAX_IO_BINDINGS)
+		return -ENOSPC;
+	target = target_new(eventfd);
+	if (!target)
 		return -ENOMEM;
-	place = old ? entries_up_to(old, range->key) : 0;
-	for (i = 0; i < count; i++)
-		ports->range[i + (i >= place)] = old->range[i];
-	ports->range[place] = *range;
+	ports = kvmalloc(struct_size(ports, range, count + 1), GFP_KERNEL_ACCOUNT);
+	if (!ports) {
+		kfree(target);
+		return -ENOMEM;
+	}
+	RCU_INIT_POINTER(range->target, target);
+	fill(ports, old, range);
 	rcu_assign_pointer(vm->ports, ports);
 	kvfree_rcu(old, rcu);
 	return 0;
@@ -202,79 +241,98 @@ static int insert(struct mica_vm *vm, const struct bound_ports *range)
 
 int mica_ports_bind(struct mica_vm *vm, const struct mica_io_binding *args)
 {
+	struct eventfd_ctx *eventfd;
 	struct bound_ports range;
 	int error = range_from_user(&range, args);
 
 	lockdep_assert_held(&vm->lock);
-	if (!error)
-		error = check_room(current_ports(vm), &range);
 	if (error)
 		return error;
 	if (args->flags & MICA_BIND_IGNORE)
-		return insert(vm, &range);
+		return insert(vm, &range, NULL);
 	/* The lock of an eventfd sleeps there, and guests are left with interrupts off. */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		return -EOPNOTSUPP;
-	range.eventfd = eventfd_ctx_fdget(args->fd);
-	if (IS_ERR(range.eventfd))
-		return PTR_ERR(range.eventfd);
-	error = insert(vm, &range);
+	eventfd = eventfd_ctx_fdget(args->fd);
+	if (IS_ERR(eventfd))
+		return PTR_ERR(eventfd);
+	error = insert(vm, &range, eventfd);
 	if (error)
-		eventfd_ctx_put(range.eventfd);
+		eventfd_ctx_put(eventfd);
 	return error;
 }
 
-/* The index of the entry that was bound so, or -ENOENT. */
-static int find_bound(const struct mica_ports *ports, const struct bound_ports *range, bool ignore)
+static struct port_target *target_of(struct mica_vm *vm, const struct bound_ports *range)
 {
+	return rcu_dereference_protected(range->target, lockdep_is_held(&vm->lock));
+}
+
+/* The entry that was bound so, or NULL. */
+static struct bound_ports *find_bound(struct mica_vm *vm, const struct bound_ports *range,
+				      bool ignore)
+{
+	struct mica_ports *ports = current_ports(vm);
 	unsigned int place = ports ? entries_up_to(ports, range->key) : 0;
-	const struct bound_ports *found;
+	const struct port_target *target;
+	struct bound_ports *found;
 
 	if (!place)
-		return -ENOENT;
+		return NULL;
 	found = &ports->range[place - 1];
-	if (found->key != range->key || !same_shape(found, range) || !found->eventfd != ignore)
-		return -ENOENT;
-	return place - 1;
+	target = target_of(vm, found);
+	if (found->key != range->key || !same_shape(found, range) || !target ||
+	    !target->eventfd != ignore)
+		return NULL;
+	return found;
+}
+
+static void target_free(struct port_target *target)
+{
+	if (target->eventfd)
+		eventfd_ctx_put(target->eventfd);
+	kfree(target);
+}
+
+static void target_free_rcu(struct rcu_head *rcu)
+{
+	target_free(container_of(rcu, struct port_target, rcu));
 }
 
 int mica_ports_unbind(struct mica_vm *vm, const struct mica_io_binding *args)
 {
-	struct mica_ports *ports, *old = current_ports(vm);
-	struct eventfd_ctx *eventfd;
-	struct bound_ports range;
-	int i, place, error = range_from_user(&range, args);
+	struct bound_ports range, *found;
+	struct port_target *target;
+	int error = range_from_user(&range, args);
 
 	if (error)
 		return error;
 	if (args->fd != -1)
 		return -EINVAL;
-	place = find_bound(old, &range, args->flags & MICA_BIND_IGNORE);
-	if (place < 0)
-		return place;
-	eventfd = old->range[place].eventfd;
-	ports = alloc_ports(old->count - 1);
-	if (!ports)
-		return -ENOMEM;
-	for (i = 0; i < ports->count; i++)
-		ports->range[i] = old->range[i + (i >= place)];
-	rcu_assign_pointer(vm->ports, ports);
-	/* Expedited: a device that is reset unbinds queue by queue while its guest waits. */
-	synchronize_rcu_expedited();
-	if (eventfd)
-		eventfd_ctx_put(eventfd);
-	kvfree(old);
+	found = find_bound(vm, &range, args->flags & MICA_BIND_IGNORE);
+	if (!found)
+		return -ENOENT;
+	target = target_of(vm, found);
+	RCU_INIT_POINTER(found->target, NULL);
+	call_rcu(&target->rcu, target_free_rcu);
 	return 0;
 }
 
 void mica_ports_destroy(struct mica_vm *vm)
 {
 	struct mica_ports *ports = rcu_dereference_protected(vm->ports, true);
+	struct port_target *target;
 	unsigned int i;
 
-	for (i = 0; ports && i < ports->count; i++)
-		if (ports->range[i].eventfd)
-			eventfd_ctx_put(ports->range[i].eventfd);
+	for (i = 0; ports && i < ports->count; i++) {
+		target = rcu_dereference_protected(ports->range[i].target, true);
+		if (target)
+			target_free(target);
+	}
 	kvfree(ports);
 	RCU_INIT_POINTER(vm->ports, NULL);
+}
+
+void mica_ports_exit(void)
+{
+	rcu_barrier();
 }

@@ -217,8 +217,9 @@ static enum mica_next run_series(struct mica_vcpu *vcpu)
 		vtime_account_guest_enter();
 		mica_timer_to_backend(vcpu);
 		next = unlikely(vcpu->hostcheck) ? checked_series(vcpu) : series(vcpu);
-		/* A tick that finds a guest is none that finds user code: RCU is told here. */
-		if (next == MICA_NEXT_HOST)
+		/* A tick that finds a guest is none that finds user code: RCU is told here, or by
+		 * the scheduler, which comes next. */
+		if (next == MICA_NEXT_HOST && !need_resched())
 			mica_note_guest_exit();
 		smp_store_release(&vcpu->mode, MICA_OUTSIDE);
 	}

@@ -105,6 +105,7 @@ void mica_vcpu_kick(struct mica_vcpu *vcpu)
 {
 	int me, cpu;
 
+	WRITE_ONCE(vcpu->kicked_by, in_task() ? raw_smp_processor_id() : -1);
 	/* Pairs with the barrier after mode = MICA_IN_GUEST in the run loop: either the vCPU
 	 * sees the request before it enters, or we see that it is in the guest. */
 	smp_mb();

@@ -135,6 +135,7 @@ struct mica_vcpu {
 	struct mica_counters count;	/* [l] */
 	u64 series_start;		/* [l] count.entries when the series began */
 	u64 halt_window;		/* [v] ns to poll at the next HLT: halt.c */
+	int kicked_by;			/* [a] the CPU on which a thread kicked it; -1: an interrupt did */
 };
 
 struct mica_vm {

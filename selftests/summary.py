@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Counts the cases of a meson test run, those inside TAP tests one by one, and prints the host
-and guest kernels that went together on each backend, and the closing line "N passed, N failed".
+and guest kernels that went together on each backend, the end of what each failed test said, and
+the closing line "N passed, N failed".
 Exits with 1 if anything failed or nothing ran."""
 
 import json
@@ -11,6 +12,8 @@ import sys
 
 TAP_CASE = re.compile(r"^(not )?ok\b(?:[^#]*)(?:#\s*(\w+))?", re.MULTILINE)
 
+# Of each stream of a failed test.
+LINES_SHOWN = 40
 
 # A case of boot.sh that has passed, in a test whose name begins with its backend.
 PAIR = re.compile(r"^ok\b.* boot: (host \w+, guest \w+)$", re.MULTILINE)
@@ -46,6 +49,14 @@ def cases(test):
     return passed, failed, skipped
 
 
+def tell_failure(test, failed):
+    """Name the test, with the end of its output, which is far above in a long run."""
+    print("failed: %s (%d cases, result %s)" % (test["name"], failed, test["result"]))
+    for stream in ("stdout", "stderr"):
+        for line in (test.get(stream) or "").splitlines()[-LINES_SHOWN:]:
+            print("  | " + line)
+
+
 def main():
     total = [0, 0, 0]
     booted = {}
@@ -61,7 +72,7 @@ def main():
             if pairs(test):
                 booted.setdefault(backend(test), set()).update(pairs(test))
             if counts[1]:
-                print("failed: %s (%d cases, result %s)" % (test["name"], counts[1], test["result"]))
+                tell_failure(test, counts[1])
     for name in sorted(booted):
         print("%s: %d host/guest kernel pairs" % (name, len(booted[name])))
     passed, failed, skipped = total

@@ -56,60 +56,121 @@ static u64 leaf_address(const struct paging *paging, u64 entry, unsigned int shi
 	return shift == 22 ? address | (entry & GENMASK_ULL(20, 13)) << 19 : address;
 }
 
-/* The CPU has just fetched from here, so rights need no check. */
-static int translate(struct mica_vcpu *vcpu, u64 linear, read_fn *read, u64 *gpa)
+/* The CPU has just fetched from here, so rights need no check.  0: walk->gpa is the page's. */
+static int translate(struct mica_vcpu *vcpu, u64 linear, read_fn *read, struct svm_walk *walk)
 {
+	struct svm_walk_entry *entry;
 	struct paging paging;
-	u64 entry, table;
 	int shift, error;
+	u64 table;
 
-	if (!(svm_save(vcpu)->cr0 & X86_CR0_PG)) {
-		*gpa = (u32)linear;
+	walk->count = 0;
+	walk->linear = linear & PAGE_MASK;
+	walk->gpa = (u32)walk->linear;
+	if (!(svm_save(vcpu)->cr0 & X86_CR0_PG))
 		return 0;
-	}
 	find_paging(vcpu, &paging);
 	table = paging.root;
 	for (shift = paging.top; shift >= PAGE_SHIFT; shift -= paging.bits) {
-		entry = 0;
-		error = read(vcpu->vm, table + (linear >> shift & (BIT(paging.bits) - 1)) *
-			     paging.size, &entry, paging.size);
+		entry = &walk->entry[walk->count++];
+		entry->gpa = table + (linear >> shift & (BIT(paging.bits) - 1)) * paging.size;
+		entry->value = 0;
+		error = read(vcpu->vm, entry->gpa, &entry->value, paging.size);
 		if (error)
 			return error;
-		if (!(entry & _PAGE_PRESENT))
+		if (!(entry->value & _PAGE_PRESENT))
 			return -ENOEXEC;
-		if (is_leaf(&paging, entry, shift))
+		if (is_leaf(&paging, entry->value, shift))
 			break;
-		table = entry & paging.address;
+		table = entry->value & paging.address;
 	}
-	*gpa = leaf_address(&paging, entry, shift) | (linear & (BIT_ULL(shift) - 1));
+	walk->gpa = leaf_address(&paging, entry->value, shift) |
+		    (walk->linear & (BIT_ULL(shift) - 1));
 	return 0;
 }
 
-/* All bytes that an instruction at RIP can have; those on a second page may be missing. */
-static int fetch(struct mica_vcpu *vcpu, read_fn *read, struct svm_insn *insn)
+static u64 linear_rip(const struct mica_vcpu *vcpu)
 {
 	const struct vmcb_save_area *save = svm_save(vcpu);
-	bool long_mode = svm_in_64bit_code(vcpu);
-	u64 linear = long_mode ? save->rip : (u32)(save->cs.base + save->rip);
-	unsigned int first = min_t(u64, INSN_MAX, PAGE_SIZE - (linear & ~PAGE_MASK));
-	u64 gpa;
+
+	return svm_in_64bit_code(vcpu) ? save->rip : (u32)(save->cs.base + save->rip);
+}
+
+/* All bytes that an instruction at RIP can have; those on a second page may be missing. */
+static int fetch(struct mica_vcpu *vcpu, read_fn *read, struct svm_insn *insn,
+		 struct svm_walk *walk)
+{
+	u64 linear = linear_rip(vcpu), offset = linear & ~PAGE_MASK;
+	unsigned int first = min_t(u64, INSN_MAX, PAGE_SIZE - offset);
+	struct svm_walk second;
 	int error;
 
-	error = translate(vcpu, linear, read, &gpa);
+	error = translate(vcpu, linear, read, walk);
 	if (!error)
-		error = read(vcpu->vm, gpa, insn->bytes, first);
+		error = read(vcpu->vm, walk->gpa + offset, insn->bytes, first);
 	if (error)
 		return error;
 	insn->count = first;
 	if (first == INSN_MAX)
 		return 0;
 	linear += first;
-	error = translate(vcpu, long_mode ? linear : (u32)linear, read, &gpa);
+	error = translate(vcpu, svm_in_64bit_code(vcpu) ? linear : (u32)linear, read, &second);
 	if (!error)
-		error = read(vcpu->vm, gpa, insn->bytes + first, INSN_MAX - first);
+		error = read(vcpu->vm, second.gpa, insn->bytes + first, INSN_MAX - first);
 	if (!error)
 		insn->count = INSN_MAX;
 	return error == -EAGAIN ? error : 0;
+}
+
+/* ------------------------------------------------------------ the same walk again */
+
+/* All but paging of 32 bits, whose entries are shorter.  `seq` is from before the walk. */
+static void remember(struct mica_vcpu *vcpu, struct svm_walk *walk, unsigned long seq)
+{
+	const struct vmcb_save_area *save = svm_save(vcpu);
+	struct svm_walk_entry *entry = walk->entry;
+
+	if ((save->cr0 & X86_CR0_PG) && !(save->cr4 & X86_CR4_PAE))
+		return;
+	for (; entry < walk->entry + walk->count; entry++) {
+		entry->address = mica_memory_user(vcpu->vm, entry->gpa);
+		if (!entry->address)
+			return;
+	}
+	walk->page = mica_memory_user(vcpu->vm, walk->gpa);
+	walk->cr0 = save->cr0;
+	walk->cr3 = save->cr3;
+	walk->cr4 = save->cr4;
+	walk->efer = save->efer;
+	walk->seq = seq;
+	walk->valid = walk->page != NULL;
+}
+
+static bool begins_alike(const struct mica_vcpu *vcpu, const struct svm_walk *walk, u64 linear)
+{
+	const struct vmcb_save_area *save = svm_save(vcpu);
+
+	return walk->valid && walk->linear == (linear & PAGE_MASK) && walk->cr0 == save->cr0 &&
+	       walk->cr3 == save->cr3 && walk->cr4 == save->cr4 && walk->efer == save->efer &&
+	       walk->seq == READ_ONCE(vcpu->vm->mem.invalidate_seq);
+}
+
+/* False: it does not lead there any more, or not all of it is in memory now. */
+static bool fetch_again(struct mica_vcpu *vcpu, const struct svm_walk *walk, struct svm_insn *insn)
+{
+	const struct svm_walk_entry *entry = walk->entry;
+	u64 linear = linear_rip(vcpu), offset = linear & ~PAGE_MASK, value;
+	bool same = begins_alike(vcpu, walk, linear) && offset + INSN_MAX <= PAGE_SIZE;
+
+	if (!same)
+		return false;
+	pagefault_disable();
+	for (; same && entry < walk->entry + walk->count; entry++)
+		same = !__get_user(value, entry->address) && value == entry->value;
+	same = same && !__copy_from_user_inatomic(insn->bytes, walk->page + offset, INSN_MAX);
+	pagefault_enable();
+	insn->count = INSN_MAX;
+	return same;
 }
 
 /* ------------------------------------------------------------ understanding */
@@ -150,8 +211,24 @@ static unsigned int understand(struct mica_vcpu *vcpu, const struct svm_insn *in
 	return at;
 }
 
-/* What was read with patience counts, once: the guest's protection key may forbid to read here. */
 static int fetch_now(struct mica_vcpu *vcpu, struct svm_insn *insn)
+{
+	struct svm_walk *walk = &to_svm(vcpu)->walks[linear_rip(vcpu) >> PAGE_SHIFT & (SVM_WALKS - 1)];
+	unsigned long seq;
+	int error;
+
+	if (likely(fetch_again(vcpu, walk, insn)))
+		return 0;
+	walk->valid = false;
+	seq = smp_load_acquire(&vcpu->vm->mem.invalidate_seq);
+	error = fetch(vcpu, mica_memory_read_now, insn, walk);
+	if (!error)
+		remember(vcpu, walk, seq);
+	return error;
+}
+
+/* What was read with patience counts, once: the guest's protection key may forbid to read here. */
+static int get_instruction(struct mica_vcpu *vcpu, struct svm_insn *insn)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 	bool fetched = svm->fetched.count && svm->fetched_rip == svm_save(vcpu)->rip;
@@ -159,7 +236,7 @@ static int fetch_now(struct mica_vcpu *vcpu, struct svm_insn *insn)
 	if (unlikely(fetched))
 		*insn = svm->fetched;
 	svm->fetched.count = 0;
-	return fetched ? 0 : fetch(vcpu, mica_memory_read_now, insn);
+	return fetched ? 0 : fetch_now(vcpu, insn);
 }
 
 int svm_find_next_rip(struct mica_vcpu *vcpu, const struct svm_opcode *opcode)
@@ -174,7 +251,7 @@ int svm_find_next_rip(struct mica_vcpu *vcpu, const struct svm_opcode *opcode)
 		svm->gpr = svm->vmcb->control.exit_info_1 & 0xf;
 		return 0;
 	}
-	error = fetch_now(vcpu, &insn);
+	error = get_instruction(vcpu, &insn);
 	length = error ? 0 : understand(vcpu, &insn, opcode);
 	if (unlikely(error && error != -ENOEXEC))
 		return -EAGAIN;
@@ -190,7 +267,8 @@ int svm_find_next_rip(struct mica_vcpu *vcpu, const struct svm_opcode *opcode)
 enum mica_next svm_fetch_slowly(struct mica_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
-	int error = fetch(vcpu, mica_memory_read, &svm->fetched);
+	struct svm_walk walk;
+	int error = fetch(vcpu, mica_memory_read, &svm->fetched, &walk);
 
 	svm->fetched_rip = svm_save(vcpu)->rip;
 	if (error)

@@ -71,6 +71,26 @@ struct svm_insn {
 	u8 count;			/* bytes that could be read */
 };
 
+/*
+ * A walk of the guest's page tables.  One that is remembered is taken again by a look at each of
+ * its entries: as long as they and the registers are the same, it ends where it has ended.
+ */
+#define SVM_WALK_LEVELS	5
+#define SVM_WALKS	8		/* are remembered, by the number of the page */
+
+struct svm_walk {
+	bool valid;			/* ... as long as mem.invalidate_seq is `seq` */
+	u8 count;
+	unsigned long seq;
+	u64 cr0, cr3, cr4, efer;
+	u64 linear, gpa;		/* of the page */
+	const u8 __user *page;
+	struct svm_walk_entry {
+		u64 gpa, value;
+		const u64 __user *address;
+	} entry[SVM_WALK_LEVELS];
+};
+
 struct svm_vcpu {
 	struct svm_entry entry;		/* what entry.S needs */
 	u32 enter_flags;		/* SVM_ENTER_* */
@@ -98,6 +118,7 @@ struct svm_vcpu {
 	/* The instruction that svm_fetch_slowly() has read, for the exit that comes again. */
 	struct svm_insn fetched;
 	u64 fetched_rip;
+	struct svm_walk walks[SVM_WALKS];	/* to pages that instructions were read from */
 	unsigned int misses;		/* another instruction was found than had exited */
 
 	enum svm_slow slow;

@@ -362,8 +362,9 @@ struct mica_msi {
  * 0xffff or is shorter than `size`, data that is wider than `size`, `fd` is not an eventfd;
  * EBADF: `fd` is not open; EEXIST: overlap; ENOSPC: MICA_MAX_IO_BINDINGS; ENOMEM;
  * EOPNOTSUPP: MMIO, or an eventfd on a PREEMPT_RT kernel.
- * UNBIND: all fields as at BIND, but fd is -1.  Once it has returned no write signals the
- * eventfd any more.  ENOENT: there is no such binding; EINVAL as above; ENOMEM.
+ * UNBIND: all fields as at BIND, but fd is -1.  Once it has returned, writes are no longer
+ * answered; one that another vCPU was doing meanwhile may still signal the eventfd a moment
+ * later.  It fails only for wrong arguments.  ENOENT: there is no such binding; EINVAL as above.
  */
 struct mica_io_binding {
 	__u64 address;

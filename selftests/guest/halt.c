@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "apic_code.h"
-#include "guest.h"
+#include "eventfd.h"
 
 #define LIMIT_US	10000
 #define SHORT_US	30
@@ -136,17 +136,25 @@ static void *keep_busy(void *arg)
 	return NULL;
 }
 
+/* This thread, and those that it makes from here on. */
+static void stay_here(cpu_set_t *before)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	if (sched_getaffinity(0, sizeof(*before), before) || sched_setaffinity(0, sizeof(one), &one))
+		bail("sched_setaffinity");
+}
+
 /* Another thread has work on this CPU. */
 static void not_alone(void)
 {
 	struct mica_create_vm args = { 0 };
-	cpu_set_t before, one;
+	cpu_set_t before;
 	pthread_t thread;
 
-	CPU_ZERO(&one);
-	CPU_SET(sched_getcpu(), &one);
-	if (sched_getaffinity(0, sizeof(before), &before) || sched_setaffinity(0, sizeof(one), &one))
-		bail("sched_setaffinity");
+	stay_here(&before);
 	atomic_store(&busy, true);
 	if (pthread_create(&thread, NULL, keep_busy, NULL))
 		bail("pthread_create");
@@ -156,9 +164,53 @@ static void not_alone(void)
 	sched_setaffinity(0, sizeof(before), &before);
 }
 
+/* Wakes the guest by interrupts, soon enough for a poll.  It sleeps again before the guest runs. */
+static void *wake(void *eventfd)
+{
+	struct sched_param first = { .sched_priority = 1 };
+
+	if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &first))
+		bail("pthread_setschedparam");
+	while (atomic_load(&busy)) {
+		usleep(MIDDLE_US);
+		eventfd_add(*(int *)eventfd, 1);
+	}
+	return NULL;
+}
+
+/* What the guest waits for is a thread that has no other CPU than this one. */
+static void neighbour(void)
+{
+	struct mica_irq_binding binding = { .address = MSI_TO_0, .data = 0x40, .fd = eventfd_new() };
+	unsigned int parameter = get_parameter();
+	struct mica_create_vm args = { 0 };
+	struct polls polls;
+	cpu_set_t before;
+	pthread_t thread;
+	struct guest g;
+
+	set_parameter(LIMIT_US);
+	stay_here(&before);
+	start(&g, &args);
+	check_equal(bind_irq(&g, binding), 0);
+	atomic_store(&busy, true);
+	if (pthread_create(&thread, NULL, wake, &binding.fd))
+		bail("pthread_create");
+	polls = halt(&g, 40, 10 * LONG_US);
+	check(polls.halts >= 10, "the guest halted %lu times", (unsigned long)polls.halts);
+	check_equal(polls.hit + polls.missed, 0);
+	atomic_store(&busy, false);
+	pthread_join(thread, NULL);
+	guest_destroy(&g);
+	close(binding.fd);
+	sched_setaffinity(0, sizeof(before), &before);
+	set_parameter(parameter);
+}
+
 TESTS(halt_tests) = {
 	{ "halt-poll-adapts", adapts },
 	{ "halt-poll-off", off },
 	{ "halt-poll-not-alone", not_alone },
+	{ "halt-poll-neighbour", neighbour },
 	{ }
 };

@@ -265,7 +265,37 @@ static void task_jump(void)
 	run_task_switch(64);
 }
 
+/* ------------------------------------------------------------ code that moves */
+
+#define PLAIN		"0x90c3a20f"	/* CPUID; RET */
+#define PREFIXED	"0xc3a20f66"	/* the same with a prefix that does nothing */
+#define SWITCH_TO(entry) \
+	"movq $" entry ", (%rdi)\n mov %cr3, %rax\n mov %rax, %cr3\n"
+
+/* Calls PLAIN at another linear address, 2 MiB page 3, three times; PREFIXED, which the guest's page
+ * tables put in its place; and PLAIN after it has become the other. */
+GUEST_CODE(moved_code, ".code64",
+	"movl $" PLAIN ", 0x180000\n movl $" PREFIXED ", 0x380000\n"
+	"mov $0x780000, %esi\n mov $0x41018, %edi\n" SWITCH_TO("0x83")
+	"call *%rsi\n call *%rsi\n call *%rsi\n mov $1, %eax\n" REPORT
+	SWITCH_TO("0x200083") "call *%rsi\n mov $2, %eax\n" REPORT
+	SWITCH_TO("0x83") "call *%rsi\n movl $" PREFIXED ", 0x180000\n call *%rsi\n"
+	"mov $3, %eax\n" DONE);
+
+static void moved(void)
+{
+	struct guest g;
+
+	guest_init(&g);
+	guest_load(&g, G_LONG, moved_code, moved_code_end);
+	if (guest_finish(&g))
+		check(g.report_count == 2 && g.done == 3, "the guest ended with %u after %u reports",
+		      g.done, g.report_count);
+	guest_destroy(&g);
+}
+
 TESTS(rare_tests) = {
+	{ "instruction-moved", moved },
 	{ "debug-register-values", values },
 	{ "debug-general-detect", general_detect },
 	{ "debug-breakpoints", breakpoints },

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # boot.sh HOST GUEST...: each guest kernel boots to a shell, answers a command that is typed at
-# its prompt and powers off in order.  Then, once, the other ways in which a guest can end.
+# its prompt and powers off in order.  Then, on the hosts with Debian 12 and one CPU, the other ways
+# in which a guest can end.
 . /selftests/tap.sh
 host=$1
 shift
@@ -50,7 +51,7 @@ set -o pipefail
 for kernel; do
 	case_is "boot: host $host, guest $kernel" boots "$kernel"
 done
-if [ "$host" = 12 ]; then
+if [ "$host" = 12 ] && [ "$(nproc)" -eq 1 ]; then
 	# Accesses to the APIC's page: user space decodes them where the CPU does not help.
 	case_is "boot: xAPIC" ends_with 0 nox2apic
 	case_is "end: a reboot is status 8" ends_with 8 mica.end=reboot

@@ -89,21 +89,9 @@ no_lost_pages()
 
 refused_while_running()
 {
-	mkfifo /tmp/hold
-	mica run --memory 128M --kernel /guests/12/vmlinuz --initrd /guests/initrd \
-		--append "console=ttyS0 mica.shell" </tmp/hold >/tmp/hold.log &
-	pid=$!
-	exec 4>/tmp/hold
-	until grep -q '^/ # ' /tmp/hold.log; do
-		kill -0 "$pid" || return 1
-		sleep 0.2
-	done
+	mica run --detach --name held --kernel /selftests/responder.elf --memory 4M || return 1
 	rmmod mica && return 1
-	echo 'exec poweroff -f' >&4
-	wait "$pid"
-	status=$?
-	exec 4>&-
-	[ "$status" -eq 0 ]
+	mica stop held
 }
 
 # The last CPU that programs may use, and nothing where that is the only one.

@@ -89,7 +89,7 @@ refuses()
 }
 
 set -o pipefail
-set_up
+set_up >/dev/null
 make_drivers virtio_pci virtio_net
 case_is "user network: host $host, lease, pings, streams, a forwarded port" answers
 case_is "user network: host $host, passt ends with the guest" is_gone

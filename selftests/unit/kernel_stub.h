@@ -213,7 +213,7 @@ struct mm_struct;
 struct file;
 struct kref { int refcount; };
 struct list_head { struct list_head *next, *prev; };
-struct rcu_head { void *next; };
+struct rcu_head { void *next; void (*func)(struct rcu_head *head); };
 struct mutex { int locked; };
 struct work_struct { void *func; };
 struct rcuwait { void *task; };
@@ -264,6 +264,45 @@ void free_page(unsigned long page);
 
 #define cond_resched()		((void)0)
 #define mica_count_table(table, change)	((void)(table), (void)(change))
+
+/* ------------------------------------------------------------ allocations, RCU, eventfds */
+
+#define IS_ENABLED(option)	0
+#define lockdep_is_held(lock)	((void)(lock), true)
+#define lockdep_assert_held(lock)	((void)(lock))
+#define struct_size(p, member, count)	\
+	(sizeof(*(p)) + sizeof((p)->member[0]) * (count))
+
+#define rcu_access_pointer(p)		READ_ONCE(p)
+#define rcu_dereference_sched(p)	__atomic_load_n(&(p), __ATOMIC_CONSUME)
+#define rcu_dereference_protected(p, c)	((void)(c), (p))
+#define rcu_assign_pointer(p, v)	__atomic_store_n(&(p), v, __ATOMIC_RELEASE)
+#define RCU_INIT_POINTER(p, v)		WRITE_ONCE(p, v)
+#define kvfree_rcu(p, member)		stub_kvfree_rcu(p)
+
+struct eventfd_ctx;
+
+void *kmalloc(size_t size, gfp_t gfp);
+void *kvmalloc(size_t size, gfp_t gfp);
+void kfree(const void *p);
+void kvfree(const void *p);
+void stub_kvfree_rcu(void *p);
+void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
+void rcu_barrier(void);
+void synchronize_rcu_expedited(void);
+struct eventfd_ctx *eventfd_ctx_fdget(int fd);
+void eventfd_ctx_put(struct eventfd_ctx *eventfd);
+void mica_eventfd_signal(struct eventfd_ctx *eventfd);
+
+static inline bool IS_ERR(const void *p)
+{
+	return (uintptr_t)p >= (uintptr_t)-4095;
+}
+
+static inline long PTR_ERR(const void *p)
+{
+	return (long)p;
+}
 
 /* ------------------------------------------------------------ timers */
 

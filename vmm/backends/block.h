@@ -10,11 +10,13 @@
  * that finished before a BLOCK_FLUSH was submitted, is on stable storage when `done` is
  * called without an error.  Once a flush has failed, data that the host had accepted may
  * be lost although a later flush would succeed: all later flushes and durable requests
- * fail as well, until the image is opened again.
+ * fail as well, until the image is opened again.  So they do after EIO from a durable request,
+ * which can have been about other data; that there was no room or memory for it harms it alone.
  */
 #ifndef MICA_VMM_BACKENDS_BLOCK_H
 #define MICA_VMM_BACKENDS_BLOCK_H
 
+#include <errno.h>
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,22 +40,32 @@ struct block_request {
 	uint64_t length;
 	struct iovec *iov;		/* READ, WRITE: of `length` bytes; may be changed */
 	unsigned int iov_count;
-	/* `error`: 0 or -errno.  May be called by block_submit() already. */
+	/* `error`: 0 or -errno.  May be called by block_submit() or block_submitted() already. */
 	void (*done)(struct block_request *request, int error);
 
 	/* For backends only. */
-	void *bounce;			/* aligned copy of the data */
-	struct iovec bounce_iov;
+	void *bounce;			/* bounce.h's */
+	size_t bounce_size;
+	struct iovec bounce_iov;	/* the part of it that is under way */
+	bool begun;
+	bool zeroing;			/* WRITE_ZEROES: by writing them */
+	GList link;			/* while it waits for its turn */
 	struct iovec *left;		/* what is still to be transferred */
 	unsigned int left_count;
 	uint64_t left_length;
 };
 
+/* For backends: whether no flush can be believed after this end of a request. */
+static inline bool block_breaks_promise(const struct block_request *request, int error)
+{
+	return request->op == BLOCK_FLUSH ? error : request->durable && error == -EIO;
+}
+
 struct block;
 
 struct block_ops {
 	void (*submit)(struct block *block, struct block_request *request);
-	void (*submitted)(struct block *block);
+	bool (*submitted)(struct block *block);
 	void (*reap)(struct block *block);
 	void (*drain)(struct block *block);
 	/* NULL: its size is what it was opened with. */
@@ -74,9 +86,11 @@ static inline void block_submit(struct block *block, struct block_request *reque
 	block->ops->submit(block, request);
 }
 
-static inline void block_submitted(struct block *block)
+/* False: the host cannot take all of the batch now, and nothing will say when it can: call it
+ * again in a moment. */
+static inline bool block_submitted(struct block *block)
 {
-	block->ops->submitted(block);
+	return block->ops->submitted(block);
 }
 
 /* Calls `done` of what has finished; does not wait. */
@@ -85,7 +99,7 @@ static inline void block_reap(struct block *block)
 	block->ops->reap(block);
 }
 
-/* Waits until everything has finished. */
+/* Waits until everything has finished; what the host does not take meanwhile fails. */
 static inline void block_drain(struct block *block)
 {
 	block->ops->drain(block);

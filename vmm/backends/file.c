@@ -16,7 +16,9 @@
 #include "file_internal.h"
 
 #define SECTOR		512u
-#define ZEROES		65536u		/* bytes written at once where holes cannot be made */
+#define BOUNCE_PART	(256u << 10)	/* bytes of a request that are bounced at once */
+/* Bytes of a WRITE_ZEROES that must be written: the thread does nothing else meanwhile. */
+#define PLAIN_ZEROES_MAX	(1u << 20)
 #define LOCK_WAIT_MS	3000
 #define LOCK_TRY_MS	10
 
@@ -36,68 +38,45 @@ static bool is_aligned(const struct block_request *request)
 	return true;
 }
 
-/* Copies between the request's buffers and its bounce buffer. */
-static void copy_bounce(struct block_request *request, bool to_bounce)
+int file_prepare(struct file *file, struct block_request *request)
 {
-	uint8_t *at = request->bounce;
-
-	for (unsigned int i = 0; i < request->iov_count; i++) {
-		if (to_bounce)
-			memcpy(at, request->iov[i].iov_base, request->iov[i].iov_len);
-		else
-			memcpy(request->iov[i].iov_base, at, request->iov[i].iov_len);
-		at += request->iov[i].iov_len;
-	}
-}
-
-bool file_prepare(struct file *file, struct block_request *request)
-{
-	request->bounce = NULL;
 	request->left = request->iov;
 	request->left_count = request->iov_count;
 	request->left_length = request->length;
 	if (!file->direct || is_aligned(request))
-		return true;
-	if (posix_memalign(&request->bounce, FILE_ALIGNMENT, request->length))
-		return false;
-	if (request->op == BLOCK_WRITE)
-		copy_bounce(request, true);
-	request->bounce_iov.iov_base = request->bounce;
-	request->bounce_iov.iov_len = request->length;
-	request->left = &request->bounce_iov;
-	request->left_count = 1;
-	return true;
+		return 0;
+	return bounce_take(&file->bounces, request, MIN(request->length, BOUNCE_PART));
 }
 
-bool file_advance(struct block_request *request, size_t count)
+uint64_t file_part_offset(const struct block_request *request)
 {
-	size_t part;
+	return request->offset + (request->length - request->left_length);
+}
 
-	request->left_length -= count;
-	while (count) {
-		part = MIN(count, request->left->iov_len);
-		request->left->iov_base = (uint8_t *)request->left->iov_base + part;
-		request->left->iov_len -= part;
-		count -= part;
-		if (request->left->iov_len)
-			break;
-		request->left++;
-		request->left_count--;
+/* Parts end where a multiple of BOUNCE_PART is in the file, so that no block of the file system
+ * is in two of them. */
+const struct iovec *file_part(struct block_request *request, unsigned int *count)
+{
+	uint64_t part;
+
+	if (!request->bounce) {
+		*count = request->left_count;
+		return request->left;
 	}
-	return !request->left_length;
+	part = BOUNCE_PART - file_part_offset(request) % BOUNCE_PART;
+	request->bounce_iov.iov_base = request->bounce;
+	request->bounce_iov.iov_len = MIN(part, request->left_length);
+	if (request->op == BLOCK_WRITE)
+		bounce_fill(request, request->bounce_iov.iov_len);
+	*count = 1;
+	return &request->bounce_iov;
 }
 
 void file_finish(struct file *file, struct block_request *request, int error)
 {
-	bool promised = request->op == BLOCK_FLUSH || request->durable;
-
-	if (error && promised && !file->block.read_only)
+	if (block_breaks_promise(request, error) && !file->block.read_only)
 		file->failed = true;
-	if (request->bounce) {
-		if (!error && request->op == BLOCK_READ)
-			copy_bounce(request, false);
-		g_clear_pointer(&request->bounce, free);
-	}
+	bounce_put(&file->bounces, request);
 	request->done(request, error);
 }
 
@@ -115,38 +94,29 @@ int file_fallocate_mode(const struct block_request *request)
 	return (hole ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE) | FALLOC_FL_KEEP_SIZE;
 }
 
-static int write_zeroes(struct file *file, const struct block_request *request)
-{
-	uint64_t done = 0;
-	void *zeroes;
-	ssize_t count;
-	int error = 0;
-
-	if (posix_memalign(&zeroes, 4096, ZEROES))
-		return -ENOMEM;
-	memset(zeroes, 0, ZEROES);
-	while (done < request->length && !error) {
-		count = pwrite(file->fd, zeroes, MIN(ZEROES, request->length - done),
-			       request->offset + done);
-		if (count > 0)
-			done += count;
-		else if (count == 0 || errno != EINTR)
-			error = count ? -errno : -EIO;
-	}
-	free(zeroes);
-	return error;
-}
-
 static bool cannot(int error)
 {
 	return error == -EOPNOTSUPP || error == -ENOSYS || error == -EINVAL;
 }
 
-/* A host that makes no holes ignores a DISCARD, which is a wish. */
-int file_after_fallocate(struct file *file, struct block_request *request, int error)
+bool file_must_write_zeroes(struct file *file, const struct block_request *request, int error)
 {
-	if (cannot(error))
-		error = request->op == BLOCK_DISCARD ? 0 : write_zeroes(file, request);
+	if (request->op != BLOCK_WRITE_ZEROES || !cannot(error))
+		return false;
+	if (file->zeroes)
+		return true;
+	if (posix_memalign(&file->zeroes, 4096, FILE_ZEROES))
+		file->zeroes = NULL;
+	else
+		memset(file->zeroes, 0, FILE_ZEROES);
+	return file->zeroes;
+}
+
+/* A host that makes no holes ignores a DISCARD, which is a wish. */
+int file_cleared(struct file *file, const struct block_request *request, int error)
+{
+	if (request->op == BLOCK_DISCARD && cannot(error))
+		error = 0;
 	if (!error && request->durable && fdatasync(file->fd) < 0)
 		error = -errno;
 	return error;
@@ -157,23 +127,55 @@ int file_after_fallocate(struct file *file, struct block_request *request, int e
 int file_transfer(struct file *file, struct block_request *request)
 {
 	int flags = request->durable ? RWF_DSYNC : 0;
+	const struct iovec *part;
+	unsigned int parts;
 	off_t offset;
 	ssize_t count;
 
 	while (request->left_length) {
-		offset = request->offset + (request->length - request->left_length);
+		offset = file_part_offset(request);
+		part = file_part(request, &parts);
 		if (request->op == BLOCK_READ)
-			count = preadv2(file->fd, request->left, request->left_count, offset, 0);
+			count = preadv2(file->fd, part, parts, offset, 0);
 		else
-			count = pwritev2(file->fd, request->left, request->left_count, offset,
-					 flags);
+			count = pwritev2(file->fd, part, parts, offset, flags);
 		if (count < 0 && errno == EINTR)
 			continue;
 		if (count <= 0)
 			return count ? -errno : -EIO;
-		file_advance(request, count);
+		bounce_advance(request, count);
 	}
 	return 0;
+}
+
+static int write_zeroes(struct file *file, const struct block_request *request)
+{
+	uint64_t done = 0;
+	ssize_t count;
+
+	if (request->length > PLAIN_ZEROES_MAX)
+		return -EOPNOTSUPP;
+	while (done < request->length) {
+		count = pwrite(file->fd, file->zeroes, MIN(FILE_ZEROES, request->length - done),
+			       request->offset + done);
+		if (count > 0)
+			done += count;
+		else if (count == 0 || errno != EINTR)
+			return count ? -errno : -EIO;
+	}
+	return 0;
+}
+
+static int plain_clear(struct file *file, struct block_request *request)
+{
+	int error = 0;
+
+	if (fallocate(file->fd, file_fallocate_mode(request), request->offset,
+		      request->length) < 0)
+		error = -errno;
+	if (file_must_write_zeroes(file, request, error))
+		error = write_zeroes(file, request);
+	return file_cleared(file, request, error);
 }
 
 static int plain(struct file *file, struct block_request *request)
@@ -183,15 +185,13 @@ static int plain(struct file *file, struct block_request *request)
 	switch (request->op) {
 	case BLOCK_READ:
 	case BLOCK_WRITE:
-		return file_prepare(file, request) ? file_transfer(file, request) : -ENOMEM;
+		error = file_prepare(file, request);
+		return error ? error : file_transfer(file, request);
 	case BLOCK_FLUSH:
 		return fdatasync(file->fd) < 0 ? -errno : 0;
 	case BLOCK_DISCARD:
 	case BLOCK_WRITE_ZEROES:
-		if (fallocate(file->fd, file_fallocate_mode(request), request->offset,
-			      request->length) < 0)
-			error = -errno;
-		return file_after_fallocate(file, request, error);
+		return plain_clear(file, request);
 	}
 	g_assert_not_reached();
 }
@@ -204,26 +204,33 @@ static void plain_submit(struct block *block, struct block_request *request)
 	file_finish(file, request, file_refuses(file, request) ? -EIO : plain(file, request));
 }
 
+static bool plain_submitted(struct block *block)
+{
+	(void)block;
+	return true;
+}
+
 static void plain_nothing(struct block *block)
 {
 	(void)block;
 }
 
-static void plain_close(struct block *block)
+void file_close(struct block *block)
 {
 	struct file *file = file_of(block);
 
 	close(file->fd);
+	free(file->zeroes);
 	g_free(file);
 }
 
 static const struct block_ops plain_ops = {
 	.submit = plain_submit,
-	.submitted = plain_nothing,
+	.submitted = plain_submitted,
 	.reap = plain_nothing,
 	.drain = plain_nothing,
 	.resize = file_resize,
-	.close = plain_close,
+	.close = file_close,
 };
 
 /* ---------------------------------------------------------------- opening */
@@ -369,7 +376,7 @@ struct block *block_file_take(int fd, const char *path, bool read_only, enum blo
 	file->block.read_only = read_only;
 	file->block.fd = -1;
 	if (!set_up(file, path, cache, error)) {
-		plain_close(&file->block);
+		file_close(&file->block);
 		return NULL;
 	}
 	return &file->block;

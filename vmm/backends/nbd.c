@@ -18,7 +18,7 @@
 
 #include "../error.h"
 #include "../message.h"
-#include "block.h"
+#include "bounce.h"
 #include "nbd_library.h"
 
 #define SECTOR		512u
@@ -42,8 +42,11 @@ struct nbd {
 	bool can_trim;
 	bool can_zero;
 	bool failed;			/* a flush has: see block.h */
+	struct bounces bounces;
+	void *zeroes;			/* TRANSFER_MAX bytes, for a server that cannot zero */
 	GQueue under_way;		/* of struct command */
 	GQueue finished;
+	GQueue waiting;			/* for a bounce buffer */
 };
 
 /* A request, as one NBD command after the other. */
@@ -65,71 +68,63 @@ static struct nbd *nbd_of(struct block *block)
 
 /* ---------------------------------------------------------------- the guest's buffers */
 
-/* Copies `length` bytes between the bounce buffer and what is left. */
-static void copy_bounce(const struct block_request *request, size_t length, bool to_bounce)
+static bool is_transfer(const struct command *command)
 {
-	const struct iovec *iov = request->left;
-	uint8_t *at = request->bounce;
-	size_t part;
+	const struct block_request *request = command->request;
 
-	for (; length; length -= part, at += part, iov++) {
-		part = MIN(length, iov->iov_len);
-		if (to_bounce)
-			memcpy(at, iov->iov_base, part);
-		else
-			memcpy(iov->iov_base, at, part);
-	}
+	return request->op == BLOCK_READ || request->op == BLOCK_WRITE;
 }
 
-static void advance(struct block_request *request, size_t length)
+/* Makes sure that the next part is in one piece; errors of bounce_take(). */
+static int prepare_part(struct command *command)
 {
-	size_t part;
+	struct block_request *request = command->request;
 
-	while (length) {
-		part = MIN(length, request->left->iov_len);
-		request->left->iov_base = (uint8_t *)request->left->iov_base + part;
-		request->left->iov_len -= part;
-		length -= part;
-		if (!request->left->iov_len)
-			request->left++;
-	}
+	if (!is_transfer(command) || !request->left_length)
+		return 0;
+	command->length = MIN(request->left_length, TRANSFER_MAX);
+	if (request->left->iov_len >= command->length)
+		return 0;
+	return bounce_take(&command->nbd->bounces, request, command->length);
 }
 
 /* Where the current part is read to or written from; NULL: no memory. */
 static void *part_buffer(struct command *command)
 {
 	struct block_request *request = command->request;
+	struct nbd *nbd = command->nbd;
 
 	if (request->op == BLOCK_WRITE_ZEROES) {
-		if (!request->bounce)
-			request->bounce = g_try_malloc0(TRANSFER_MAX);
-		return request->bounce;
+		if (!nbd->zeroes)
+			nbd->zeroes = g_try_malloc0(TRANSFER_MAX);
+		return nbd->zeroes;
 	}
-	if (request->left->iov_len >= command->length)
+	if (!request->bounce)
 		return request->left->iov_base;
-	request->bounce = g_try_malloc(command->length);
-	if (request->bounce && request->op == BLOCK_WRITE)
-		copy_bounce(request, command->length, true);
+	if (request->op == BLOCK_WRITE)
+		bounce_fill(request, command->length);
 	return request->bounce;
 }
 
-/* The current part has been transferred. */
+/* The current part has been transferred, or has failed. */
 static void end_part(struct command *command)
 {
 	struct block_request *request = command->request;
-	bool transfer = request->op == BLOCK_READ || request->op == BLOCK_WRITE;
 
-	if (request->op == BLOCK_READ && request->bounce && !command->error)
-		copy_bounce(request, command->length, false);
-	if (transfer) {
-		g_clear_pointer(&request->bounce, g_free);
-		advance(request, command->length);
-	}
+	if (is_transfer(command) && !command->error)
+		bounce_advance(request, command->length);
+	else
+		request->left_length -= command->length;
+	bounce_put(&command->nbd->bounces, request);
 	command->offset += command->length;
-	request->left_length -= command->length;
 }
 
 /* ---------------------------------------------------------------- commands */
+
+static bool is_gone(const struct nbd *nbd)
+{
+	return nbd_aio_is_dead(nbd->handle) || nbd_aio_is_closed(nbd->handle);
+}
 
 static int completed(void *opaque, int *error)
 {
@@ -149,9 +144,9 @@ static void finish(struct command *command)
 	struct nbd *nbd = command->nbd;
 	int error = command->error;
 
-	if (error && (request->op == BLOCK_FLUSH || request->durable))
+	if (block_breaks_promise(request, error) || (error && command->last))
 		nbd->failed = true;
-	g_clear_pointer(&request->bounce, g_free);
+	bounce_put(&nbd->bounces, request);
 	g_free(command);
 	request->done(request, error);
 }
@@ -235,25 +230,59 @@ static bool is_done(const struct command *command)
 	       (request->op != BLOCK_FLUSH && (!request->durable || nbd->can_fua));
 }
 
-/* Sends the next part, or finishes the request. */
-static void next_part(struct command *command)
+static void send_or_finish(struct command *command)
 {
 	struct nbd *nbd = command->nbd;
 
-	if (!command->error && !nbd->handle)
-		command->error = -EIO;
-	if (is_done(command)) {
-		finish(command);
-		return;
-	}
 	command->sent = true;
 	g_queue_push_tail_link(&nbd->under_way, &command->link);
 	if (send_part(command) >= 0 || !command->sent)
 		return;
 	g_queue_unlink(&nbd->under_way, &command->link);
 	command->sent = false;
-	command->error = -EIO;
+	command->error = is_gone(nbd) ? -EIO : -ENOMEM;
 	finish(command);
+}
+
+/* Sends the next part or finishes the request; false: it must wait for a bounce buffer. */
+static bool try_next_part(struct command *command)
+{
+	int error = 0;
+
+	if (!command->error && !command->nbd->handle)
+		command->error = -EIO;
+	if (!is_done(command))
+		error = prepare_part(command);
+	if (error == -EBUSY)
+		return false;
+	if (error)
+		command->error = error;
+	if (is_done(command))
+		finish(command);
+	else
+		send_or_finish(command);
+	return true;
+}
+
+/* Nobody overtakes those that wait. */
+static void next_part(struct command *command)
+{
+	struct nbd *nbd = command->nbd;
+
+	if (!g_queue_is_empty(&nbd->waiting) || !try_next_part(command))
+		g_queue_push_tail_link(&nbd->waiting, &command->link);
+}
+
+/* Whoever holds a bounce buffer is under way, so this comes for all of them. */
+static void go_on(struct nbd *nbd)
+{
+	GList *link;
+
+	while ((link = g_queue_pop_head_link(&nbd->waiting)))
+		if (!try_next_part(link->data)) {
+			g_queue_push_head_link(&nbd->waiting, link);
+			return;
+		}
 }
 
 /* ---------------------------------------------------------------- the connection */
@@ -283,11 +312,6 @@ static void set_timer(struct nbd *nbd, bool on)
 	};
 
 	timerfd_settime(nbd->timer, 0, &time, NULL);
-}
-
-static bool is_gone(const struct nbd *nbd)
-{
-	return nbd_aio_is_dead(nbd->handle) || nbd_aio_is_closed(nbd->handle);
 }
 
 /* Looks for what the connection can do next; false: it is closed. */
@@ -322,6 +346,7 @@ static void settle(struct nbd *nbd)
 			end_part(command);
 			next_part(command);
 		}
+		go_on(nbd);
 		if (nbd->handle && !watch(nbd))
 			lose(nbd, "it closed the connection");
 	} while (!g_queue_is_empty(&nbd->finished));
@@ -373,6 +398,7 @@ static void nbd_submit(struct block *block, struct block_request *request)
 	command->offset = request->offset;
 	request->bounce = NULL;
 	request->left = request->iov;
+	request->left_count = request->iov_count;
 	request->left_length = request->op == BLOCK_FLUSH ? 0 : request->length;
 	if (nbd->failed && (request->op == BLOCK_FLUSH || request->durable))
 		command->error = -EIO;
@@ -381,9 +407,10 @@ static void nbd_submit(struct block *block, struct block_request *request)
 	next_part(command);
 }
 
-static void nbd_submitted(struct block *block)
+static bool nbd_submitted(struct block *block)
 {
 	settle(nbd_of(block));
+	return true;
 }
 
 static void nbd_reap(struct block *block)
@@ -414,6 +441,7 @@ static void nbd_free(struct block *block)
 	nbd_close(nbd->handle);
 	close(nbd->timer);
 	close(block->fd);
+	g_free(nbd->zeroes);
 	g_free(nbd->name);
 	g_free(nbd);
 }

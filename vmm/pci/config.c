@@ -49,6 +49,18 @@ static void apply(struct pci_device *device)
 	pci_intx_refresh(device);
 }
 
+/* What the function itself wants to know. */
+static void tell(struct pci_device *device, unsigned int reg, uint32_t old, uint32_t new)
+{
+	const struct pci_device_ops *ops = device->ops;
+
+	if (reg == PCI_COMMAND && (old & ~new & PCI_COMMAND_MASTER) && ops->master_off)
+		ops->master_off(device->opaque);
+	if (device->msix && reg == device->msix && ops->msix_enabled &&
+	    ((old ^ new) >> 16 & PCI_MSIX_FLAGS_ENABLE))
+		ops->msix_enabled(device->opaque, pci_msix_enabled(device));
+}
+
 void pci_config_write(struct pci_device *device, unsigned int reg, unsigned int enables,
 		      uint32_t value)
 {
@@ -65,8 +77,10 @@ void pci_config_write(struct pci_device *device, unsigned int reg, unsigned int 
 	if (device->hooked[reg / 4])
 		device->ops->capability_written(device->opaque, device->hooked[reg / 4],
 						reg - device->hooked[reg / 4], enables);
-	if (old != new && matters(device, reg))
+	if (old != new && matters(device, reg)) {
 		apply(device);
+		tell(device, reg, old, new);
+	}
 	if (device->bridge)
 		pci_port_written(device->bridge, reg, old, new);
 }

@@ -94,6 +94,14 @@ struct pci_device_ops {
 	void (*capability_written)(void *opaque, unsigned int capability, unsigned int reg,
 				   unsigned int enables);
 
+	/* The guest enabled or disabled MSI-X.  May be NULL. */
+	void (*msix_enabled)(void *opaque, bool enabled);
+
+	/* The guest took the function's right to access memory away: Bus Master in the command
+	 * register went from 1 to 0.  Nothing is read or written once this has returned.  May
+	 * be NULL. */
+	void (*master_off)(void *opaque);
+
 	/* Reset from outside (secondary bus reset, slot power): the configuration space is
 	 * back at its initial state already.  May be NULL. */
 	void (*reset)(void *opaque);

@@ -54,7 +54,7 @@ static void interrupt(struct virtio_device *device, uint32_t queue)
 
 void virtio_device_commit(struct virtio_device *device, unsigned int queue)
 {
-	if (virtqueue_commit(&device->queues[queue]))
+	if (virtqueue_commit(virtio_queue(device, queue)))
 		interrupt(device, queue);
 }
 
@@ -95,17 +95,32 @@ uint8_t virtio_device_status(const struct virtio_device *device)
 	       (atomic_load(&device->needs_reset) ? VIRTIO_CONFIG_S_NEEDS_RESET : 0);
 }
 
-static void reset(struct virtio_device *device)
+static void end_work(struct virtio_device *device)
 {
 	if (device->active)
 		device->ops->reset(device);
 	device->active = false;
-	for (unsigned int i = 0; i < device->queue_count; i++) {
+	for (unsigned int i = 0; i < device->queue_count; i++)
 		virtqueue_stop(&device->queues[i]);
+	device->absent.broken = NULL;
+}
+
+void virtio_device_halt(struct virtio_device *device)
+{
+	if (!device->active)
+		return;
+	end_work(device);
+	atomic_store(&device->needs_reset, true);
+}
+
+static void reset(struct virtio_device *device)
+{
+	end_work(device);
+	for (unsigned int i = 0; i < device->queue_count; i++)
 		device->wanted[i] = (struct virtqueue_config){ .size = device->queue_size };
-	}
 	device->enabled = 0;
 	device->negotiated = 0;
+	device->wants_more = false;
 	device->status = 0;
 	atomic_store(&device->needs_reset, false);
 }
@@ -118,9 +133,14 @@ void virtio_device_free(struct virtio_device *device)
 	device->ops->free(device);
 }
 
-/* A queue with a ring that is no good breaks, and with it the device. */
+/* A queue with a ring that is no good breaks, and with it the device.  "Legacy Interface: A Note
+ * on Feature Bits": such a driver has the first 32 only, whatever was written to the others. */
 static void activate(struct virtio_device *device)
 {
+	if (atomic_load(&device->needs_reset))
+		return;
+	if (!(device->status & VIRTIO_CONFIG_S_FEATURES_OK))
+		device->negotiated &= UINT32_MAX;
 	for (unsigned int i = 0; i < device->queue_count; i++) {
 		if (!(device->enabled >> i & 1))
 			continue;
@@ -139,8 +159,7 @@ void virtio_device_activate_legacy(struct virtio_device *device)
 
 static bool features_acceptable(const struct virtio_device *device)
 {
-	return virtio_device_has(device, VIRTIO_F_VERSION_1) &&
-	       !(device->negotiated & ~device->offered);
+	return virtio_device_has(device, VIRTIO_F_VERSION_1) && !device->wants_more;
 }
 
 /* Bits can only be added; FEATURES_OK stays clear if we cannot do what was asked for. */
@@ -168,9 +187,11 @@ void virtio_device_set_status(struct virtio_device *device, uint8_t status, bool
 
 void virtio_device_set_features(struct virtio_device *device, uint64_t features)
 {
-	if (!device->active &&
-	    !(device->status & (VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK)))
-		device->negotiated = features;
+	if (device->active ||
+	    (device->status & (VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK)))
+		return;
+	device->negotiated = features & device->offered;
+	device->wants_more = features & ~device->offered;
 }
 
 /* ---------------------------------------------------------------- queues */
@@ -184,6 +205,12 @@ void virtio_device_enable_queue(struct virtio_device *device, unsigned int queue
 {
 	if (queue < device->queue_count && !device->active)
 		device->enabled |= 1ull << queue;
+}
+
+void virtio_device_disable_queue(struct virtio_device *device, unsigned int queue)
+{
+	if (queue < device->queue_count && !device->active)
+		device->enabled &= ~(1ull << queue);
 }
 
 bool virtio_device_queue_enabled(const struct virtio_device *device, unsigned int queue)

@@ -10,7 +10,8 @@
  * guest's status writes: features, queues, activate() when it says DRIVER_OK, reset() when
  * it writes 0 or the function is reset.  After something that only a hostile or broken
  * driver does, the device needs a reset: DEVICE_NEEDS_RESET is in the status, the guest
- * gets a configuration interrupt, and the device does nothing until the reset.
+ * gets a configuration interrupt, and the queue where that happened is dead until the reset;
+ * whether others go on is up to the kind ("Device Status Field" leaves it open).
  *
  * Locks: [m] machine's lock held.  [d] the thread that the device's queues belong to:
  * between activate() and reset() that may be an I/O thread of the device, which never takes
@@ -81,12 +82,15 @@ struct virtio_device {
 	uint64_t offered;			/* [i] features */
 	uint16_t config_size;			/* [i] */
 	const void *config;			/* configuration space as the guest reads it: [m] */
-	struct virtqueue *queues;		/* [d] */
+	struct virtqueue *queues;		/* [d] by virtio_queue() only */
+	struct virtqueue absent;		/* [i] never started */
 	const struct virtio_memory *memory;	/* [i] */
 
 	const struct virtio_transport_ops *transport;	/* [i] after attach */
 	void *transport_opaque;
-	uint64_t negotiated;			/* [m] before DRIVER_OK, constant after */
+	uint64_t negotiated;			/* [m] before DRIVER_OK, constant after: what */
+						/* the driver wants of `offered`, no more */
+	bool wants_more;			/* [m] it wants features that are not offered */
 	struct virtqueue_config *wanted;	/* [m] what the driver set up, for each queue */
 	uint64_t enabled;			/* [m] mask of queues */
 	uint8_t status;				/* [m] as the driver wrote it */
@@ -120,6 +124,13 @@ static inline bool virtio_device_has(const struct virtio_device *device, unsigne
 	return device->negotiated >> feature & 1;
 }
 
+/* The queue of that number; one from which nothing comes and into which nothing goes if there
+ * is none.  Never NULL. */
+static inline struct virtqueue *virtio_queue(struct virtio_device *device, unsigned int queue)
+{
+	return queue < device->queue_count ? &device->queues[queue] : &device->absent;
+}
+
 /* ------------------------------------------------------------ for transports, all [m] */
 
 void virtio_device_attach(struct virtio_device *device, const struct virtio_transport_ops *ops,
@@ -128,20 +139,28 @@ void virtio_device_attach(struct virtio_device *device, const struct virtio_tran
 void virtio_device_free(struct virtio_device *device);
 
 uint8_t virtio_device_status(const struct virtio_device *device);
-/* A driver without VIRTIO_F_VERSION_1 (`legacy`) knows no FEATURES_OK. */
+/* A driver without VIRTIO_F_VERSION_1 (`legacy`) knows no FEATURES_OK.  Whoever starts the device
+ * without it is one, whichever registers it used before. */
 void virtio_device_set_status(struct virtio_device *device, uint8_t status, bool legacy);
-/* Ignored once FEATURES_OK or DRIVER_OK is set. */
+/* Ignored once FEATURES_OK or DRIVER_OK is set.  Features that are not offered never take
+ * effect; a driver that insists on them gets no FEATURES_OK. */
 void virtio_device_set_features(struct virtio_device *device, uint64_t features);
 
 /* What the driver sets up; NULL if there is no such queue. */
 struct virtqueue_config *virtio_device_queue(struct virtio_device *device, unsigned int queue);
 /* Ignored if the queue is enabled or the device is active. */
 void virtio_device_enable_queue(struct virtio_device *device, unsigned int queue);
+/* Likewise; for legacy drivers, as others can only reset. */
+void virtio_device_disable_queue(struct virtio_device *device, unsigned int queue);
 bool virtio_device_queue_enabled(const struct virtio_device *device, unsigned int queue);
 /* A queue that does not exist, or a device that is not active: no effect. */
 void virtio_device_notify(struct virtio_device *device, unsigned int queue);
-/* Legacy drivers use their queues before they say DRIVER_OK. */
+/* Legacy drivers use their queues before they say DRIVER_OK.  Queues that they set up after
+ * their first notification stay dead: none is known that does so. */
 void virtio_device_activate_legacy(struct virtio_device *device);
+/* The driver took something away without which the device cannot work: it ends all work, and
+ * needs a reset, of which it says nothing but by its status.  Without effect if not active. */
+void virtio_device_halt(struct virtio_device *device);
 
 /* 1, 2, 4 or 8 bytes; what lies behind the configuration space reads as zero. */
 uint64_t virtio_device_config_read(const struct virtio_device *device, uint64_t offset,

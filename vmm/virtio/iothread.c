@@ -2,13 +2,15 @@
 #include "iothread.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "../error.h"
+
+#define UNWATCHED_MS	1
 
 enum wish {
 	WISH_PAUSE,
@@ -20,9 +22,14 @@ struct iothread {
 	void (*work)(void *opaque);
 	void *opaque;
 	pthread_t thread;
-	int kick;
-	struct pollfd fds[1 + IOTHREAD_WATCHES];	/* the first is the kick */
+	int kick;			/* never read: each write of it is an event */
+	int epoll;			/* of the kick, by edges, and the watches, by levels */
+	struct {
+		int fd;
+		bool on;
+	} watches[IOTHREAD_WATCHES];
 	unsigned int count;
+	unsigned int unwatched;		/* those that are on, but the kernel took no more */
 
 	_Atomic(enum wish) wish;
 	pthread_mutex_t lock;		/* of the rest */
@@ -50,18 +57,13 @@ static bool park(struct iothread *thread)
 	return wish != WISH_END;
 }
 
-static void take_kicks(struct iothread *thread)
-{
-	eventfd_t count;
-
-	eventfd_read(thread->kick, &count);
-}
-
-/* Kicks are taken before the work that they are for: one that comes later ends the next wait. */
+/* What ended the wait does not matter: `work` looks at everything, also at what is not watched. */
 static void wait_for_work(struct iothread *thread)
 {
-	if (poll(thread->fds, thread->count, -1) > 0 && thread->fds[0].revents)
-		take_kicks(thread);
+	struct epoll_event events[1 + IOTHREAD_WATCHES];
+
+	epoll_wait(thread->epoll, events, G_N_ELEMENTS(events),
+		   thread->unwatched ? UNWATCHED_MS : -1);
 }
 
 static void *iothread_main(void *opaque)
@@ -102,6 +104,24 @@ void iothread_pause(struct iothread *thread)
 	pthread_mutex_unlock(&thread->lock);
 }
 
+static bool add(struct iothread *thread, int fd, uint32_t events)
+{
+	struct epoll_event event = { .events = events };
+
+	return epoll_ctl(thread->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static void close_all(struct iothread *thread)
+{
+	pthread_cond_destroy(&thread->changed);
+	pthread_mutex_destroy(&thread->lock);
+	if (thread->kick >= 0)
+		close(thread->kick);
+	if (thread->epoll >= 0)
+		close(thread->epoll);
+	g_free(thread);
+}
+
 struct iothread *iothread_new(const char *name, void (*work)(void *opaque), void *opaque,
 			      GError **error)
 {
@@ -111,20 +131,19 @@ struct iothread *iothread_new(const char *name, void (*work)(void *opaque), void
 
 	thread->work = work;
 	thread->opaque = opaque;
-	thread->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (thread->kick < 0) {
-		error_set_errno(error, errno, "%s: cannot make an eventfd", name);
-		g_free(thread);
-		return NULL;
-	}
 	pthread_mutex_init(&thread->lock, NULL);
 	pthread_cond_init(&thread->changed, NULL);
-	iothread_watch(thread, thread->kick);
+	thread->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	thread->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (thread->kick < 0 || thread->epoll < 0 || !add(thread, thread->kick, EPOLLIN | EPOLLET)) {
+		error_set_errno(error, errno, "%s: cannot make an eventfd and watch it", name);
+		close_all(thread);
+		return NULL;
+	}
 	status = pthread_create(&thread->thread, NULL, iothread_main, thread);
 	if (status) {
 		error_set_errno(error, status, "%s: cannot start a thread", name);
-		close(thread->kick);
-		g_free(thread);
+		close_all(thread);
 		return NULL;
 	}
 	pthread_setname_np(thread->thread, short_name);
@@ -137,10 +156,7 @@ void iothread_free(struct iothread *thread)
 		return;
 	set_wish(thread, WISH_END);
 	pthread_join(thread->thread, NULL);
-	pthread_cond_destroy(&thread->changed);
-	pthread_mutex_destroy(&thread->lock);
-	close(thread->kick);
-	g_free(thread);
+	close_all(thread);
 }
 
 int iothread_kick_fd(const struct iothread *thread)
@@ -153,19 +169,33 @@ void iothread_kick(struct iothread *thread)
 	eventfd_write(thread->kick, 1);
 }
 
-unsigned int iothread_watch(struct iothread *thread, int fd)
+gboolean iothread_watch(struct iothread *thread, int fd, unsigned int *watch, GError **error)
 {
-	g_assert(thread->count < G_N_ELEMENTS(thread->fds));
-	thread->fds[thread->count] = (struct pollfd){ .fd = fd, .events = POLLIN };
-	return thread->count++;
+	g_assert(thread->count < G_N_ELEMENTS(thread->watches));
+	if (!add(thread, fd, EPOLLIN))
+		return error_set_errno(error, errno, "cannot watch a descriptor");
+	thread->watches[thread->count].fd = fd;
+	thread->watches[thread->count].on = true;
+	if (watch)
+		*watch = thread->count;
+	thread->count++;
+	return TRUE;
 }
 
-/* poll() reports errors of a descriptor that it is asked nothing about, but ignores
- * negative ones. */
+/* epoll reports errors of a descriptor that it is asked nothing about, and who signals one calls it:
+ * so one that is off is not in there. */
 void iothread_watch_on(struct iothread *thread, unsigned int watch, bool on)
 {
-	struct pollfd *fd = &thread->fds[watch];
+	unsigned int bit = 1u << watch;
+	int fd = thread->watches[watch].fd;
 
-	if ((fd->fd < 0) == on)
-		fd->fd = ~fd->fd;
+	if (thread->watches[watch].on == on)
+		return;
+	thread->watches[watch].on = on;
+	if (on && !add(thread, fd, EPOLLIN))
+		thread->unwatched |= bit;
+	else if (!on && !(thread->unwatched & bit))
+		epoll_ctl(thread->epoll, EPOLL_CTL_DEL, fd, NULL);
+	else if (!on)
+		thread->unwatched &= ~bit;
 }

@@ -28,13 +28,14 @@ void iothread_resume(struct iothread *thread);
 void iothread_pause(struct iothread *thread);
 bool iothread_pausing(const struct iothread *thread);
 
-/* The eventfd that kicks it: any thread may write it, or have the kernel do that. */
+/* The eventfd that kicks it: any thread may write it, or have the kernel do that; nobody reads it. */
 int iothread_kick_fd(const struct iothread *thread);
 void iothread_kick(struct iothread *thread);
 
-/* While paused: one more descriptor to watch.  Returns its number for iothread_watch_on(),
- * which is for the thread itself, or for who paused it; a new watch is on. */
-unsigned int iothread_watch(struct iothread *thread, int fd);
+/* While paused: one more descriptor to watch, for as long as it is open.  `watch`, if not NULL, gets
+ * its number for iothread_watch_on(), which is for the thread itself, or for who paused it; a new
+ * watch is on. */
+gboolean iothread_watch(struct iothread *thread, int fd, unsigned int *watch, GError **error);
 void iothread_watch_on(struct iothread *thread, unsigned int watch, bool on);
 
 #endif

@@ -48,7 +48,7 @@ struct virtio_pci {
 	/* The same by eventfds, where the host can: no lock, no thread in between. */
 	int irqfds[VIRTIO_MAX_QUEUES];
 	unsigned int irqfd_handles[VIRTIO_MAX_QUEUES];
-	atomic_ulong routed;		/* mask of queues whose irqfd has a vector */
+	atomic_ulong routed;		/* mask: the queue's irqfd has a vector, and MSI-X is on */
 
 	unsigned int doorbells[2 * VIRTIO_MAX_QUEUES];
 	unsigned int doorbell_count;
@@ -57,6 +57,8 @@ struct virtio_pci {
 
 /* What the guest does through either interface. */
 void virtio_pci_set_status(struct virtio_pci *pci, uint8_t status, bool legacy);
+/* virtio_device_halt(); nothing is said to the driver any more, and no interrupt stays up. */
+void virtio_pci_halt(struct virtio_pci *pci);
 uint8_t virtio_pci_read_isr(struct virtio_pci *pci);	/* and clears it */
 uint16_t virtio_pci_queue_vector(const struct virtio_pci *pci);
 void virtio_pci_set_queue_vector(struct virtio_pci *pci, uint16_t vector);

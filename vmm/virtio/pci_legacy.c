@@ -18,12 +18,22 @@ static struct virtqueue_config *selected(struct virtio_pci *pci)
 	return virtio_device_queue(pci->device, pci->queue_select);
 }
 
+/* Drivers do so when they have reset the device.  One that works cannot go on without the ring. */
+static void take_ring_away(struct virtio_pci *pci)
+{
+	if (virtio_device_queue_enabled(pci->device, pci->queue_select))
+		virtio_pci_halt(pci);
+	virtio_device_disable_queue(pci->device, pci->queue_select);
+}
+
 /* "Legacy Interfaces: A Note on Virtqueue Layout": one contiguous piece. */
 static void set_pfn(struct virtio_pci *pci, uint32_t pfn)
 {
 	struct virtqueue_config *queue = selected(pci);
 	uint64_t used;
 
+	if (!pfn)
+		take_ring_away(pci);
 	if (!queue || !pfn || pci->device->active)
 		return;
 	queue->size = pci->device->queue_size;
@@ -76,7 +86,7 @@ static uint64_t read_register(struct virtio_pci *pci, uint64_t offset)
 static void set_features(struct virtio_pci *pci, uint32_t value)
 {
 	pci->driver_features = value;
-	virtio_device_set_features(pci->device, value & (uint32_t)pci->device->offered);
+	virtio_device_set_features(pci->device, value);
 }
 
 static void write_register(struct virtio_pci *pci, uint64_t offset, uint32_t value)

@@ -95,6 +95,27 @@ static void deliver(uv_async_t *handle)
 	pthread_mutex_unlock(pci->lock);
 }
 
+static bool is_routed(struct virtio_pci *pci, unsigned int queue)
+{
+	return atomic_load(&pci->routed) & INDICATION(queue);
+}
+
+/* False: the driver must be told in the other way.  Whoever ends the routing looks at the
+ * eventfd after that, so one of the two sees what the other did. */
+static bool tell_irqfd(struct virtio_pci *pci, unsigned int queue)
+{
+	if (!is_routed(pci, queue))
+		return false;
+	eventfd_write(pci->irqfds[queue], 1);
+	return is_routed(pci, queue);
+}
+
+static void want_queue(struct virtio_pci *pci, unsigned int queue)
+{
+	atomic_fetch_or(&pci->wanted_queues, INDICATION(queue));
+	uv_async_send(&pci->wanted);
+}
+
 /* Any thread.  A queue whose driver gave it a vector is told by its irqfd, if it has one. */
 static void transport_interrupt(void *opaque, uint32_t queue)
 {
@@ -102,20 +123,17 @@ static void transport_interrupt(void *opaque, uint32_t queue)
 
 	if (queue == VIRTIO_CONFIG_INTERRUPT) {
 		atomic_store(&pci->wanted_config, true);
-	} else if (atomic_load(&pci->routed) & INDICATION(queue)) {
-		eventfd_write(pci->irqfds[queue], 1);
-		return;
-	} else {
-		atomic_fetch_or(&pci->wanted_queues, INDICATION(queue));
+		uv_async_send(&pci->wanted);
+	} else if (!tell_irqfd(pci, queue)) {
+		want_queue(pci, queue);
 	}
-	uv_async_send(&pci->wanted);
 }
 
 static int transport_interrupt_fd(void *opaque, uint32_t queue)
 {
 	struct virtio_pci *pci = opaque;
 
-	return atomic_load(&pci->routed) & INDICATION(queue) ? pci->irqfds[queue] : -1;
+	return is_routed(pci, queue) ? pci->irqfds[queue] : -1;
 }
 
 static const struct virtio_transport_ops transport_ops = {
@@ -137,20 +155,37 @@ uint16_t virtio_pci_queue_vector(const struct virtio_pci *pci)
 	return pci->queue_vectors[pci->queue_select];
 }
 
-static void set_vector(struct virtio_pci *pci, unsigned int queue, uint16_t vector)
+/* Returns whether the eventfd held what nobody will take from there. */
+static bool route(struct virtio_pci *pci, unsigned int queue, bool msix)
 {
 	eventfd_t count;
 
+	if (msix && pci->queue_vectors[queue] != VIRTIO_MSI_NO_VECTOR) {
+		atomic_fetch_or(&pci->routed, INDICATION(queue));
+		return false;
+	}
+	atomic_fetch_and(&pci->routed, ~INDICATION(queue));
+	return eventfd_read(pci->irqfds[queue], &count) == 0;
+}
+
+static void set_vector(struct virtio_pci *pci, unsigned int queue, uint16_t vector)
+{
 	pci->queue_vectors[queue] = vector;
 	if (pci->irqfds[queue] < 0 || !pci_has_irqfd(pci->function))
 		return;
 	pci_irqfd_route(pci->function, pci->irqfd_handles[queue], vector);
-	if (vector != VIRTIO_MSI_NO_VECTOR) {
-		atomic_fetch_or(&pci->routed, INDICATION(queue));
-		return;
-	}
-	atomic_fetch_and(&pci->routed, ~INDICATION(queue));
-	eventfd_read(pci->irqfds[queue], &count);	/* what nobody will take */
+	route(pci, queue, pci_msix_enabled(pci->function));
+}
+
+/* Without MSI-X the vectors stay what they are, but interrupts are INTx and the ISR status. */
+static void function_msix_enabled(void *opaque, bool enabled)
+{
+	struct virtio_pci *pci = opaque;
+
+	for (unsigned int i = 0; i < pci->device->queue_count; i++)
+		if (pci->irqfds[i] >= 0 && pci_has_irqfd(pci->function) &&
+		    route(pci, i, enabled))
+			want_queue(pci, i);
 }
 
 void virtio_pci_set_queue_vector(struct virtio_pci *pci, uint16_t vector)
@@ -178,6 +213,22 @@ void virtio_pci_sync_doorbells(struct virtio_pci *pci)
 		pci_doorbell_enable(pci->function, pci->doorbells[i], on);
 }
 
+static void silence(struct virtio_pci *pci)
+{
+	atomic_store(&pci->wanted_queues, 0);
+	atomic_store(&pci->wanted_config, false);
+	virtio_pci_read_isr(pci);
+}
+
+void virtio_pci_halt(struct virtio_pci *pci)
+{
+	if (!pci->device->active)
+		return;
+	virtio_device_halt(pci->device);
+	silence(pci);
+	virtio_pci_sync_doorbells(pci);
+}
+
 static void reset_registers(struct virtio_pci *pci)
 {
 	pci->device_feature_select = 0;
@@ -187,9 +238,7 @@ static void reset_registers(struct virtio_pci *pci)
 	pci->config_vector = VIRTIO_MSI_NO_VECTOR;
 	for (unsigned int i = 0; i < pci->device->queue_count; i++)
 		set_vector(pci, i, VIRTIO_MSI_NO_VECTOR);
-	atomic_store(&pci->wanted_queues, 0);
-	atomic_store(&pci->wanted_config, false);
-	virtio_pci_read_isr(pci);
+	silence(pci);
 }
 
 void virtio_pci_set_status(struct virtio_pci *pci, uint8_t status, bool legacy)
@@ -395,6 +444,19 @@ static void function_reset(void *opaque)
 	virtio_pci_set_status(opaque, 0, false);
 }
 
+/*
+ * "Command Register" of the PCI Local Bus Specification: without Bus Master a device must not
+ * access memory.  Linux clears the bit when it starts another kernel by kexec, so that what lay in
+ * the old one's buffers does not end in the new one's memory, and sets it again before its driver
+ * resets the device: therefore only that reset ends the silence.  A bit that was never set says
+ * nothing, as some legacy drivers do not know of it.  In D3hot the device keeps what it has, as
+ * No_Soft_Reset promises, and drivers go on from there.
+ */
+static void function_master_off(void *opaque)
+{
+	virtio_pci_halt(opaque);
+}
+
 static void function_removed(void *opaque)
 {
 	struct virtio_pci *pci = opaque;
@@ -408,6 +470,8 @@ static const struct pci_device_ops function_ops = {
 	.write = bar_write,
 	.capability_read = capability_read,
 	.capability_written = capability_written,
+	.msix_enabled = function_msix_enabled,
+	.master_off = function_master_off,
 	.reset = function_reset,
 	.removed = function_removed,
 };

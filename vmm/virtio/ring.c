@@ -110,10 +110,6 @@ static bool add_segment(struct virtqueue *queue, struct virtqueue_walk *walk, ui
 	unsigned int count = walk->readable + walk->writable;
 	void *host;
 
-	if (count == VIRTQUEUE_MAX_SEGMENTS) {
-		virtqueue_break(queue, "a chain of too many buffers");
-		return false;
-	}
 	host = guest_memory_pointer(queue->memory->ram, gpa, length);
 	if (!host) {
 		virtqueue_break(queue, "a buffer outside of the guest's memory");
@@ -125,12 +121,17 @@ static bool add_segment(struct virtqueue *queue, struct virtqueue_walk *walk, ui
 }
 
 /* "The Virtqueue Descriptor Table": a chain has at most 2^32 bytes, the readable ones
- * first.  Some legacy drivers add empty buffers. */
+ * first.  Some legacy drivers add empty buffers.  An indirect table can have more entries than any
+ * queue, and split ones can link to each other for ever. */
 bool virtqueue_walk_add(struct virtqueue *queue, struct virtqueue_walk *walk, uint64_t gpa,
 			uint32_t length, uint16_t flags)
 {
 	bool writable = flags & VRING_DESC_F_WRITE;
 
+	if (walk->steps++ == VIRTQUEUE_MAX_SEGMENTS) {
+		virtqueue_break(queue, "a chain of too many buffers");
+		return false;
+	}
 	if (!length)
 		return true;
 	if (!writable && walk->writable) {
@@ -191,6 +192,17 @@ static struct virtqueue_chain *make_chain(const struct virtqueue_walk *walk)
 	return chain;
 }
 
+/* Places go round with the ring: its size need not be a power of 2. */
+static uint16_t next_place(const struct virtqueue *queue, uint16_t place)
+{
+	return place + 1 == queue->config.size ? 0 : place + 1;
+}
+
+static uint16_t previous_place(const struct virtqueue *queue, uint16_t place)
+{
+	return (place ? place : queue->config.size) - 1;
+}
+
 struct virtqueue_chain *virtqueue_pop(struct virtqueue *queue)
 {
 	struct virtqueue_chain *chain;
@@ -199,6 +211,7 @@ struct virtqueue_chain *virtqueue_pop(struct virtqueue *queue)
 
 	if (!usable(queue))
 		return NULL;
+	walk.steps = 0;
 	walk.readable = 0;
 	walk.writable = 0;
 	walk.readable_length = 0;
@@ -208,7 +221,8 @@ struct virtqueue_chain *virtqueue_pop(struct virtqueue *queue)
 	chain = make_chain(&walk);
 	chain->id = id;
 	chain->slots = slots;
-	chain->sequence = queue->next_pop++;
+	chain->place = queue->next_pop;
+	queue->next_pop = next_place(queue, queue->next_pop);
 	queue->in_flight += slots;
 	return chain;
 }
@@ -223,7 +237,7 @@ void virtqueue_unpop(struct virtqueue *queue, struct virtqueue_chain *chain)
 {
 	if (usable(queue)) {
 		queue->format->unpop(queue, chain->slots);
-		queue->next_pop--;
+		queue->next_pop = previous_place(queue, queue->next_pop);
 	}
 	virtqueue_drop(queue, chain);
 }
@@ -251,13 +265,13 @@ static void hand_back(struct virtqueue *queue, struct virtqueue_chain *chain, ui
 static void hand_back_in_order(struct virtqueue *queue, struct virtqueue_chain *chain,
 			       uint32_t written)
 {
-	uint16_t size = queue->config.size;
-	struct virtqueue_done *done = &queue->done[chain->sequence % size];
+	struct virtqueue_done *done = &queue->done[chain->place];
 
 	done->chain = chain;
 	done->written = written;
-	while (queue->done[queue->next_push % size].chain) {
-		done = &queue->done[queue->next_push++ % size];
+	while (queue->done[queue->next_push].chain) {
+		done = &queue->done[queue->next_push];
+		queue->next_push = next_place(queue, queue->next_push);
 		chain = g_steal_pointer(&done->chain);
 		hand_back(queue, chain, done->written);
 	}

@@ -33,7 +33,7 @@
 #include "memory.h"
 
 #define VIRTQUEUE_MAX_SIZE	1024u	/* ring entries that a queue of ours can have */
-#define VIRTQUEUE_MAX_SEGMENTS	1024u	/* buffers of one chain: what preadv() takes (IOV_MAX) */
+#define VIRTQUEUE_MAX_SEGMENTS	1024u	/* buffers of one chain, empty ones too: IOV_MAX */
 
 struct virtqueue;
 struct virtqueue_format;
@@ -56,7 +56,7 @@ struct virtqueue_chain {
 
 	/* For ring*.c only. */
 	uint64_t *gpas;			/* of `writable` */
-	uint32_t sequence;		/* position in the order of virtqueue_pop() */
+	uint16_t place;			/* in the order of virtqueue_pop(): of virtqueue.done */
 	uint16_t id;			/* what the guest knows the chain by */
 	uint16_t slots;			/* ring entries that it takes */
 	struct iovec segments[];
@@ -102,11 +102,12 @@ struct virtqueue {
 	bool used_wrap;
 	uint16_t staged;			/* ring entries pushed since virtqueue_commit() */
 	uint16_t staged_flags;			/* packed: flags of the first of them */
-	unsigned int in_flight;			/* ring entries of chains that were popped */
+	unsigned int in_flight;			/* ring entries of chains that were popped; */
+						/* with `staged` never more than the size */
 
-	uint32_t next_pop;			/* sequence of the next chain to pop, */
-	uint32_t next_push;			/* and in order, of the next to hand back */
-	struct virtqueue_done *done;		/* in order: `size` of them, by sequence */
+	uint16_t next_pop;			/* place of the next chain to pop, */
+	uint16_t next_push;			/* and in order, of the next to hand back */
+	struct virtqueue_done *done;		/* in order: `size` of them, by place */
 
 	const char *broken;			/* why; NULL: it is not */
 	void (*on_broken)(void *opaque, struct virtqueue *queue);

@@ -13,8 +13,10 @@
 /* Both formats have descriptors of 16 bytes with the same first three fields. */
 #define DESCRIPTOR_SIZE		16u
 
-/* The buffers of a chain, as they are collected from its descriptors. */
+/* The buffers of a chain, as they are collected from its descriptors.  `steps` counts the
+ * descriptors, empty ones too: they take time. */
 struct virtqueue_walk {
+	unsigned int steps;
 	unsigned int readable;
 	unsigned int writable;
 	uint64_t readable_length;
@@ -51,6 +53,16 @@ const uint8_t *virtqueue_indirect_table(struct virtqueue *queue, uint64_t gpa, u
 /* Maps one area of the ring; NULL if it is not in RAM or not at a multiple of `alignment`. */
 uint8_t *virtqueue_map(const struct virtqueue *queue, uint64_t gpa, uint64_t length,
 		       unsigned int alignment);
+
+/*
+ * How many ring entries the guest can have made available: not those in flight, and not those
+ * that were pushed but not committed, as a driver looks at nothing behind the first of them
+ * before that is used.  With both, what is pushed stays within one round of the ring.
+ */
+static inline unsigned int virtqueue_free_entries(const struct virtqueue *queue)
+{
+	return queue->config.size - queue->in_flight - queue->staged;
+}
 
 /* A copy that the compiler cannot replace by a second read of the guest's memory: it must
  * assume that the memory has changed since. */

@@ -118,7 +118,7 @@ static bool packed_pop(struct virtqueue *queue, struct virtqueue_walk *walk, uin
 	if (!is_available(load_acquire(descriptor_at(queue, place) + DESC_FLAGS), wrap))
 		return false;
 	do {
-		if (count + queue->in_flight == queue->config.size) {
+		if (count == virtqueue_free_entries(queue)) {
 			virtqueue_break(queue, "more descriptors than the ring can hold");
 			return false;
 		}

@@ -110,8 +110,7 @@ static bool split_pop(struct virtqueue *queue, struct virtqueue_walk *walk, uint
 
 	if (!available)
 		return false;
-	/* What is in flight is in the table too, and the table has `size` entries. */
-	if (available + queue->in_flight > size) {
+	if (available > virtqueue_free_entries(queue)) {
 		virtqueue_break(queue, "more chains than the ring can hold");
 		return false;
 	}

@@ -54,11 +54,23 @@ static uint8_t *ram(const struct fuzz *fuzz, uint64_t gpa)
 
 /* ---------------------------------------------------------------- the guest's side */
 
+static bool is_packed(const struct fuzz *fuzz)
+{
+	return fuzz->queue.config.features & 1ull << VIRTIO_F_RING_PACKED;
+}
+
+/* Of the ring, which may lie at the end of the RAM, or of a table. */
+static uint64_t take_entry(struct fuzz *fuzz)
+{
+	uint64_t at = fuzz->queue.config.descriptors + 16ull * take_below(&fuzz->input, 64);
+
+	return take8(&fuzz->input) % 4 && at < MEMORY_SIZE ?
+	       at : MEMORY_SIZE / 2 + 16ull * take8(&fuzz->input);
+}
+
 static void write_descriptor(struct fuzz *fuzz)
 {
-	bool packed = fuzz->queue.config.features & 1ull << VIRTIO_F_RING_PACKED;
-	uint64_t at = take8(&fuzz->input) % 4 ? RINGS + 16ull * take_below(&fuzz->input, 64) :
-						MEMORY_SIZE / 2 + 16ull * take8(&fuzz->input);
+	uint64_t at = take_entry(fuzz);
 	struct vring_desc desc = {
 		.addr = take_address(&fuzz->input, RINGS, MEMORY_SIZE),
 		.len = take_length(&fuzz->input),
@@ -67,7 +79,7 @@ static void write_descriptor(struct fuzz *fuzz)
 	};
 	uint16_t flags = desc.flags | (take8(&fuzz->input) & 1 ? 1u << 7 : 1u << 15);
 
-	if (packed) {
+	if (is_packed(fuzz)) {
 		desc.flags = desc.next;
 		desc.next = flags;
 	}
@@ -97,7 +109,52 @@ static void write_anything(struct fuzz *fuzz)
 	memcpy(ram(fuzz, at), &value, 1 + take_below(&fuzz->input, 8));
 }
 
+static void available_packed(struct fuzz *fuzz, const struct vring_desc *buffer)
+{
+	struct vring_packed_desc desc = {
+		.addr = buffer->addr, .len = buffer->len, .id = take8(&fuzz->input),
+		.flags = buffer->flags | (fuzz->queue.avail_wrap ? 1u << 7 : 1u << 15),
+	};
+
+	memcpy(ram(fuzz, fuzz->queue.config.descriptors + 16ull * fuzz->queue.next_avail), &desc,
+	       sizeof(desc));
+}
+
+static void available_split(struct fuzz *fuzz, const struct vring_desc *buffer)
+{
+	const struct virtqueue_config *config = &fuzz->queue.config;
+	uint16_t next = fuzz->queue.next_avail + 1;
+	uint16_t entry = fuzz->queue.next_avail & (config->size - 1);
+
+	memcpy(ram(fuzz, config->descriptors + 16ull * entry), buffer, sizeof(*buffer));
+	memcpy(ram(fuzz, config->driver + 4 + 2ull * entry), &entry, 2);
+	memcpy(ram(fuzz, config->driver + 2), &next, 2);
+}
+
+/* A good buffer in the entry that the device looks at next, whoever owns that. */
+static void make_available(struct fuzz *fuzz)
+{
+	const struct vring_desc buffer = {
+		.addr = MEMORY_SIZE / 2 + 16ull * take8(&fuzz->input), .len = 8,
+		.flags = take8(&fuzz->input) & VRING_DESC_F_WRITE,
+	};
+
+	if (!virtqueue_started(&fuzz->queue) || fuzz->queue.broken)
+		return;
+	if (is_packed(fuzz))
+		available_packed(fuzz, &buffer);
+	else
+		available_split(fuzz, &buffer);
+}
+
 /* ---------------------------------------------------------------- the device's side */
+
+/* What the device has, or has handed back without saying so, is never more than the ring. */
+static void check_bounds(const struct fuzz *fuzz)
+{
+	CHECK(fuzz->queue.in_flight <= fuzz->queue.config.size);
+	CHECK(fuzz->queue.in_flight + fuzz->queue.staged <= fuzz->queue.config.size);
+}
 
 static void check_part(const struct fuzz *fuzz, const struct iovec *iov, unsigned int count,
 		       uint32_t length)
@@ -135,7 +192,7 @@ static void pop(struct fuzz *fuzz)
 	if (fuzz->held_count == HELD_MAX)
 		return;
 	chain = virtqueue_pop(&fuzz->queue);
-	CHECK(fuzz->queue.in_flight <= fuzz->queue.config.size);
+	check_bounds(fuzz);
 	if (!chain)
 		return;
 	use_chain(fuzz, chain);
@@ -154,6 +211,21 @@ static void push(struct fuzz *fuzz)
 	which = take_below(&fuzz->input, fuzz->held_count);
 	virtqueue_push(&fuzz->queue, fuzz->held[which], take_value(&fuzz->input, 4));
 	fuzz->held[which] = fuzz->held[--fuzz->held_count];
+}
+
+/* As a device that hands back many at once, and a guest that does not wait for that. */
+static void batch(struct fuzz *fuzz)
+{
+	struct virtqueue_chain *chain;
+
+	for (unsigned int left = take8(&fuzz->input) % 128; left; left--) {
+		make_available(fuzz);
+		chain = virtqueue_pop(&fuzz->queue);
+		if (!chain)
+			break;
+		virtqueue_push(&fuzz->queue, chain, 8);
+		check_bounds(fuzz);
+	}
 }
 
 static void commit(struct fuzz *fuzz)
@@ -183,7 +255,7 @@ static void start(struct fuzz *fuzz)
 {
 	static const uint16_t sizes[] = { 1, 2, 4, 8, 16, 64, 7, 0, 1024, 2048, 65535 };
 	uint8_t bits = take8(&fuzz->input);
-	const struct virtqueue_config config = {
+	struct virtqueue_config config = {
 		.descriptors = RINGS,
 		.driver = bits & 1 ? AVAIL : take_address(&fuzz->input, RINGS, MEMORY_SIZE),
 		.device = bits & 1 ? USED : take_address(&fuzz->input, RINGS, MEMORY_SIZE),
@@ -194,6 +266,8 @@ static void start(struct fuzz *fuzz)
 			    (uint64_t)(bits >> 4 != 0) << VIRTIO_RING_F_INDIRECT_DESC,
 	};
 
+	if (take8(&fuzz->input) % 4 == 0)
+		config.descriptors = MEMORY_SIZE - 16ull * config.size;
 	virtqueue_start(&fuzz->queue, &config, NULL);
 }
 
@@ -207,7 +281,8 @@ static void restart(struct fuzz *fuzz)
 
 static void (*const steps[])(struct fuzz *fuzz) = {
 	write_descriptor, write_descriptor, write_descriptor, write_avail, advance_avail,
-	advance_avail, write_anything, pop, pop, pop, push, push, commit, notifications, restart,
+	advance_avail, write_anything, make_available, pop, pop, pop, push, push, batch, commit,
+	notifications, restart,
 };
 
 /* ---------------------------------------------------------------- at the same time */

@@ -62,10 +62,14 @@ void iothread_kick(struct iothread *thread)
 	(void)thread;
 }
 
-unsigned int iothread_watch(struct iothread *thread, int fd)
+gboolean iothread_watch(struct iothread *thread, int fd, unsigned int *watch, GError **error)
 {
+	(void)error;
 	CHECK(fd >= 0 && !thread->runs && thread->watches < IOTHREAD_WATCHES);
-	return thread->watches++;
+	if (watch)
+		*watch = thread->watches;
+	thread->watches++;
+	return TRUE;
 }
 
 void iothread_watch_on(struct iothread *thread, unsigned int watch, bool on)

@@ -318,6 +318,34 @@ class BuildModuleTest(unittest.TestCase):
         with self.assertRaises(self.tool.BuildError):
             self.links()
 
+    def test_made_when_changed(self):
+        made = []
+        self.tool.headers = lambda release: self.farm
+        self.tool.make = lambda *_: made.append(open(os.path.join(self.farm, "mica.ko"), "w").close())
+        self.write("../farm/.config")
+        turns = [lambda: None, lambda: None,
+                 lambda: self.write("kmod/vmx/ept.c"), lambda: None,
+                 lambda: os.utime(os.path.join(self.tool.REPOSITORY, "kmod/main.c"), (1, 1)),
+                 lambda: os.utime(os.path.join(self.farm, ".config"), (1, 1)),
+                 lambda: os.unlink(os.path.join(self.farm, "mica.ko")), lambda: None]
+        counts = []
+        for change in turns:
+            change()
+            self.tool.make_if_changed(self.farm, "6.1", None)
+            counts.append(len(made))
+        self.assertEqual(counts, [1, 1, 2, 2, 3, 4, 5, 5])
+
+    def test_not_made_is_not_remembered(self):
+        def fail(*_):
+            raise self.tool.BuildError("no")
+        self.tool.headers = lambda release: self.farm
+        self.tool.make = fail
+        self.write("../farm/.config")
+        open(os.path.join(self.farm, "mica.ko"), "w").close()
+        for _ in range(2):
+            with self.assertRaises(self.tool.BuildError):
+                self.tool.make_if_changed(self.farm, "6.1", None)
+
     def test_equal_output_is_left_alone(self):
         module = os.path.join(self.tmp.name, "mica.ko")
         output = os.path.join(self.tmp.name, "out")

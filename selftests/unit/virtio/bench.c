@@ -55,6 +55,24 @@ void bench_start(struct bench *bench, uint64_t features, uint16_t size)
 	assert_int_equal(virtio_device_status(device), status | VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
+void bench_start_mixed(struct bench *bench)
+{
+	struct virtio_device *device = bench->device;
+	uint8_t status = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
+
+	virtio_device_set_status(device, status, false);
+	virtio_device_set_features(device, UINT64_MAX);
+	virtio_device_set_status(device, status | VIRTIO_CONFIG_S_FEATURES_OK, false);
+	assert_int_equal(virtio_device_status(device), status);
+	virtio_device_set_status(device, status | VIRTIO_CONFIG_S_DRIVER_OK, true);
+	assert_true(device->active);
+	assert_int_equal(device->negotiated, device->offered & UINT32_MAX);
+	for (unsigned int i = 0; i < VIRTIO_MAX_QUEUES; i++) {
+		virtio_device_notify(device, i);
+		assert_null(virtqueue_pop(virtio_queue(device, device->queue_count + i)));
+	}
+}
+
 void bench_reset(struct bench *bench)
 {
 	virtio_device_set_status(bench->device, 0, false);

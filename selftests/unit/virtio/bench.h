@@ -25,6 +25,9 @@ void bench_attach(struct bench *bench, struct virtio_device *device);
 /* As a modern driver brings it up with these features besides VIRTIO_F_VERSION_1 and with
  * rings of `size` entries. */
 void bench_start(struct bench *bench, uint64_t features, uint16_t size);
+/* As a hostile driver does: all features by the modern registers, among them those that are not
+ * offered, and DRIVER_OK by the legacy ones.  Then it notifies each queue that could exist. */
+void bench_start_mixed(struct bench *bench);
 void bench_reset(struct bench *bench);
 void bench_free(struct bench *bench);
 

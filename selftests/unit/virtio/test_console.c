@@ -464,6 +464,22 @@ static void refuses(void **unused)
 	close_console(&f);
 }
 
+/* Messages about ports need queues that a console alone does not have. */
+static void features_not_offered(void **unused)
+{
+	struct fixture f;
+
+	(void)unused;
+	open_console(&f, 0);
+	bench_start_mixed(&f.bench);
+	turn(&f);
+	bench_reset(&f.bench);
+	start(&f, 0);
+	write_text(&f, 1, "works");
+	expect_text(&f.ends[0], "works");
+	close_console(&f);
+}
+
 /* Named ports alone: they begin at 1, as port 0 is the console's. */
 static void starts_at_one(void **unused)
 {
@@ -491,7 +507,8 @@ int main(void)
 		cmocka_unit_test(carries_bytes), cmocka_unit_test(waits_for_room),
 		cmocka_unit_test(asks_when_it_waits),
 		cmocka_unit_test(carries_much), cmocka_unit_test(minds_who_is_there),
-		cmocka_unit_test(refuses), cmocka_unit_test(starts_at_one),
+		cmocka_unit_test(refuses), cmocka_unit_test(features_not_offered),
+		cmocka_unit_test(starts_at_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/virtio_net.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -402,6 +403,70 @@ static void commands_alone(void **unused)
 	close_net(&f);
 }
 
+#define REFILLS_MAX	1000000u
+
+struct refill {
+	struct fixture *f;
+	atomic_uint count;
+};
+
+static void add_command(struct fixture *f)
+{
+	const struct buffer buffers[] = { { COMMAND, 4, false }, { COMMAND + 64, 1, true } };
+
+	driver_add(&f->bench.drivers[4], buffers, 2);
+}
+
+/* In the device's thread, and each time before it looks whether there is more. */
+static void refill(void *opaque, uint32_t queue)
+{
+	struct refill *refill = opaque;
+	uint32_t written;
+	uint16_t id;
+
+	if (queue != 4 || atomic_fetch_add(&refill->count, 1) > REFILLS_MAX)
+		return;
+	while (driver_get(&refill->f->bench.drivers[4], &id, &written))
+		add_command(refill->f);
+}
+
+/* A driver gives new commands as soon as the old ones are done: a reset ends that. */
+static void commands_without_end(void **unused)
+{
+	static const struct virtio_transport_ops ops = { .interrupt = refill };
+	struct fixture f;
+	struct refill refill = { .f = &f };
+
+	(void)unused;
+	open_pairs(&f, 2);
+	virtio_device_attach(f.bench.device, &ops, &refill);
+	bench_start(&f.bench, MQ, RING_SIZE);
+	memset(bench_at(&f.bench, COMMAND, 128), 0, 128);
+	for (unsigned int i = 0; i < RING_SIZE / 2; i++)
+		add_command(&f);
+	virtio_device_notify(f.bench.device, 4);
+	while (atomic_load(&refill.count) < 10)
+		sched_yield();
+	bench_reset(&f.bench);
+	assert_in_range(atomic_load(&refill.count), 10, REFILLS_MAX);
+	close_net(&f);
+}
+
+/* Commands need a queue that a card with one pair does not have. */
+static void features_not_offered(void **unused)
+{
+	struct fixture f;
+
+	(void)unused;
+	open_net(&f);
+	bench_start_mixed(&f.bench);
+	assert_int_equal(f.wires[0].offloads, NET_CHECKSUM | NET_TSO4);
+	bench_reset(&f.bench);
+	bench_start(&f.bench, 0, RING_SIZE);
+	let_it_look(&f);
+	close_net(&f);
+}
+
 static void command_without_answer(void **unused)
 {
 	struct fixture f;
@@ -421,7 +486,8 @@ int main(void)
 		cmocka_unit_test(merges), cmocka_unit_test(goes_away),
 		cmocka_unit_test(bad_buffers), cmocka_unit_test(configuration),
 		cmocka_unit_test(several_queues), cmocka_unit_test(commands_alone),
-		cmocka_unit_test(command_without_answer),
+		cmocka_unit_test(command_without_answer), cmocka_unit_test(commands_without_end),
+		cmocka_unit_test(features_not_offered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

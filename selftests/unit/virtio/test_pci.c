@@ -5,6 +5,7 @@
  */
 #include <linux/virtio_pci.h>
 #include <pthread.h>
+#include <sys/eventfd.h>
 #include <uv.h>
 
 #include "../../../vmm/devices/rng/device.h"
@@ -31,6 +32,7 @@ struct fixture {
 	unsigned int messages;
 	uint64_t address;
 	uint32_t data;
+	int bound;			/* the eventfd that sends messages, or -1 */
 	uint64_t io;			/* BAR 0 */
 	uint64_t memory_bar;		/* BAR 1 */
 };
@@ -42,6 +44,16 @@ static void note_message(void *opaque, uint64_t address, uint32_t data)
 	f->messages++;
 	f->address = address;
 	f->data = data;
+}
+
+static int note_irqfd(void *opaque, int fd, uint64_t address, uint32_t data, bool bind)
+{
+	struct fixture *f = opaque;
+
+	f->address = address;
+	f->data = data;
+	f->bound = bind ? fd : -1;
+	return 0;
 }
 
 static void note_line(void *opaque, unsigned int pin, int level)
@@ -119,11 +131,13 @@ static uint32_t structure(struct fixture *f, uint8_t type, unsigned int bar)
 
 /* ---------------------------------------------------------------- the machine */
 
-static void make_host(struct fixture *f)
+static void make_host(struct fixture *f, bool eventfds)
 {
 	struct pci_host_config config = {
 		.ports = f->ports, .mmio = f->mmio, .config_ports = f->config_ports,
-		.sink = { .msi = note_message, .opaque = f },
+		.sink = {
+			.msi = note_message, .irqfd = eventfds ? note_irqfd : NULL, .opaque = f,
+		},
 	};
 
 	pci_map_init(&config.map, 0x100000000ull, 40, 0);
@@ -134,11 +148,12 @@ static void make_host(struct fixture *f)
 	f->host = pci_host_new(&config);
 }
 
-static void open_machine(struct fixture *f)
+static void open_machine_with(struct fixture *f, bool eventfds)
 {
 	struct virtio_device *device;
 
 	memset(f, 0, sizeof(*f));
+	f->bound = -1;
 	f->memory = guest_memory_new(-1, MEMORY_SIZE, NULL);
 	f->virtio.ram = f->memory;
 	f->ports = bus_new("ports");
@@ -148,7 +163,7 @@ static void open_machine(struct fixture *f)
 	assert_int_equal(uv_async_init(&f->loop, &f->keep, NULL), 0);
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_mutex_lock(&f->lock);
-	make_host(f);
+	make_host(f, eventfds);
 	device = rng_new("rng0", &f->virtio, &f->loop, &f->lock, NULL);
 	f->pci = virtio_pci_new(device, &f->loop, &f->lock, NULL);
 	assert_non_null(f->pci);
@@ -159,6 +174,11 @@ static void open_machine(struct fixture *f)
 	f->io = config_read(f, PCI_BASE_ADDRESS_0, 4) & PCI_BASE_ADDRESS_IO_MASK;
 	f->memory_bar = config_read(f, PCI_BASE_ADDRESS_1, 4) & PCI_BASE_ADDRESS_MEM_MASK;
 	driver_init(&f->driver, f->memory, 0, RING_SIZE, 0);
+}
+
+static void open_machine(struct fixture *f)
+{
+	open_machine_with(f, false);
 }
 
 static void close_machine(struct fixture *f)
@@ -308,6 +328,106 @@ static void modern_msix(void **unused)
 	close_machine(&f);
 }
 
+/* With an eventfd as well: where it counts, and nobody takes that any more. */
+static void msix_off_again(void **unused)
+{
+	eventfd_t count;
+	struct fixture f;
+	unsigned int at;
+
+	(void)unused;
+	open_machine_with(&f, true);
+	at = find_capability(&f, PCI_CAP_ID_MSIX, 0);
+	enable_msix(&f, 1);
+	modern_start(&f, 1);
+	request(&f, false);
+	assert_true(f.bound >= 0);
+	assert_int_equal(f.data, 0x4001);
+	assert_int_equal(eventfd_read(f.bound, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(line(&f), 0);
+	/* Off, with a vector left in the queue's register. */
+	config_write(&f, at + PCI_MSIX_FLAGS, 2, 0);
+	assert_int_equal(f.bound, -1);
+	request(&f, false);
+	assert_int_equal(line(&f), 1);
+	assert_int_equal(get(&f, structure(&f, VIRTIO_PCI_CAP_ISR_CFG, 1), 1), 1);
+	/* On again: the vector counts again.  What was held back by a mask comes by INTx. */
+	config_write(&f, at + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+	assert_true(f.bound >= 0);
+	config_write(&f, at + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+	assert_int_equal(f.bound, -1);
+	request(&f, false);
+	assert_int_equal(line(&f), 0);
+	config_write(&f, at + PCI_MSIX_FLAGS, 2, 0);
+	turn(&f);
+	assert_int_equal(line(&f), 1);
+	close_machine(&f);
+}
+
+/* What the driver asks for is not done. */
+static void expect_nothing(struct fixture *f, bool legacy)
+{
+	const struct buffer buffer = { BUFFER_BASE, 8, true };
+	uint32_t written;
+	uint16_t id;
+
+	driver_add(&f->driver, &buffer, 1);
+	out(f, legacy ? VIRTIO_PCI_QUEUE_NOTIFY : structure(f, VIRTIO_PCI_CAP_NOTIFY_CFG, 0), 2, 0);
+	turn(f);
+	assert_false(driver_get(&f->driver, &id, &written));
+	assert_int_equal(line(f), 0);
+}
+
+#define DECODE	(PCI_COMMAND_IO | PCI_COMMAND_MEMORY)
+
+/* As kexec does it: memory is left alone until the next driver's reset. */
+static void master_off(void **unused)
+{
+	uint32_t status;
+	struct fixture f;
+
+	(void)unused;
+	open_machine(&f);
+	status = structure(&f, VIRTIO_PCI_CAP_COMMON_CFG, 1) + VIRTIO_PCI_COMMON_STATUS;
+	modern_start(&f, VIRTIO_MSI_NO_VECTOR);
+	request(&f, false);
+	assert_int_equal(line(&f), 1);
+	config_write(&f, PCI_COMMAND, 2, DECODE);
+	assert_int_equal(line(&f), 0);
+	expect_nothing(&f, false);
+	config_write(&f, PCI_COMMAND, 2, DECODE | PCI_COMMAND_MASTER);
+	expect_nothing(&f, false);
+	assert_true(get(&f, status, 1) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	put(&f, status, 1, UP_TO_FEATURES | VIRTIO_CONFIG_S_DRIVER_OK);
+	out(&f, VIRTIO_PCI_STATUS, 1, UP_TO_FEATURES | VIRTIO_CONFIG_S_DRIVER_OK);
+	expect_nothing(&f, true);
+	driver_init(&f.driver, f.memory, 0, RING_SIZE, 0);
+	modern_start(&f, VIRTIO_MSI_NO_VECTOR);
+	assert_false(get(&f, status, 1) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	request(&f, false);
+	close_machine(&f);
+}
+
+/* A driver that sleeps finds its device as it was. */
+static void sleeps(void **unused)
+{
+	struct fixture f;
+	unsigned int at;
+
+	(void)unused;
+	open_machine(&f);
+	at = find_capability(&f, PCI_CAP_ID_PM, 0) + PCI_PM_CTRL;
+	modern_start(&f, VIRTIO_MSI_NO_VECTOR);
+	request(&f, false);
+	config_write(&f, at, 2, 3);
+	assert_int_equal(config_read(&f, at, 2) & PCI_PM_CTRL_STATE_MASK, 3);
+	turn(&f);
+	config_write(&f, at, 2, 0);
+	request(&f, false);
+	close_machine(&f);
+}
+
 /* Values that a queue cannot have, queues that do not exist, fields that cannot be written. */
 static void modern_limits(void **unused)
 {
@@ -452,12 +572,100 @@ static void legacy_msix(void **unused)
 	close_machine(&f);
 }
 
+/* Drivers that do not know of Bus Master, and one that finds it late. */
+static void legacy_without_master(void **unused)
+{
+	struct fixture f;
+
+	(void)unused;
+	open_machine(&f);
+	config_write(&f, PCI_COMMAND, 2, DECODE);
+	legacy_start(&f);
+	out(&f, VIRTIO_PCI_STATUS, 1, UP_TO_DRIVER | VIRTIO_CONFIG_S_DRIVER_OK);
+	request(&f, true);
+	config_write(&f, PCI_COMMAND, 2, DECODE | PCI_COMMAND_MASTER);
+	request(&f, true);
+	config_write(&f, PCI_COMMAND, 2, DECODE | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
+	request(&f, true);
+	close_machine(&f);
+}
+
+/* A page number of 0 takes the ring away, before it is used and while it is. */
+static void legacy_ring_away(void **unused)
+{
+	struct fixture f;
+
+	(void)unused;
+	open_machine(&f);
+	legacy_start(&f);
+	out(&f, VIRTIO_PCI_QUEUE_PFN, 4, 0);
+	assert_int_equal(in(&f, VIRTIO_PCI_QUEUE_PFN, 4), 0);
+	out(&f, VIRTIO_PCI_STATUS, 1, UP_TO_DRIVER | VIRTIO_CONFIG_S_DRIVER_OK);
+	expect_nothing(&f, true);
+	legacy_start(&f);
+	request(&f, true);
+	out(&f, VIRTIO_PCI_QUEUE_SEL, 2, 1);	/* there is none */
+	out(&f, VIRTIO_PCI_QUEUE_PFN, 4, 0);
+	request(&f, true);
+	out(&f, VIRTIO_PCI_QUEUE_SEL, 2, 0);
+	out(&f, VIRTIO_PCI_QUEUE_PFN, 4, 0);
+	expect_nothing(&f, true);
+	assert_true(in(&f, VIRTIO_PCI_STATUS, 1) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	legacy_start(&f);
+	request(&f, true);
+	close_machine(&f);
+}
+
+static void write_features(struct fixture *f, uint64_t features)
+{
+	uint32_t common = structure(f, VIRTIO_PCI_CAP_COMMON_CFG, 1);
+
+	for (unsigned int half = 0; half < 2; half++) {
+		put(f, common + VIRTIO_PCI_COMMON_GFSELECT, 4, half);
+		put(f, common + VIRTIO_PCI_COMMON_GF, 4, (uint32_t)(features >> (32 * half)));
+	}
+}
+
+/* Both interfaces of one device.  Without FEATURES_OK the ring is a legacy one, whatever was
+ * written to the modern registers; with it, it is what was agreed on. */
+static void mixed(void **unused)
+{
+	struct fixture f;
+	uint32_t common;
+
+	(void)unused;
+	open_machine(&f);
+	common = structure(&f, VIRTIO_PCI_CAP_COMMON_CFG, 1);
+	out(&f, VIRTIO_PCI_STATUS, 1, UP_TO_DRIVER);
+	write_features(&f, UINT64_MAX & ~VIRTIO_BIT(VIRTIO_RING_F_EVENT_IDX));
+	put(&f, common + VIRTIO_PCI_COMMON_STATUS, 1, UP_TO_FEATURES);
+	assert_int_equal(get(&f, common + VIRTIO_PCI_COMMON_STATUS, 1), UP_TO_DRIVER);
+	legacy_queue(&f);
+	out(&f, VIRTIO_PCI_STATUS, 1, UP_TO_FEATURES | VIRTIO_CONFIG_S_DRIVER_OK);
+	request(&f, true);
+	put(&f, common + VIRTIO_PCI_COMMON_STATUS, 1, UP_TO_FEATURES);
+	assert_int_equal(in(&f, VIRTIO_PCI_STATUS, 1), UP_TO_DRIVER | VIRTIO_CONFIG_S_DRIVER_OK);
+
+	out(&f, VIRTIO_PCI_STATUS, 1, 0);
+	out(&f, VIRTIO_PCI_STATUS, 1, UP_TO_DRIVER);
+	write_features(&f, VIRTIO_BIT(VIRTIO_F_VERSION_1) | PACKED);
+	put(&f, common + VIRTIO_PCI_COMMON_STATUS, 1, UP_TO_FEATURES);
+	driver_init(&f.driver, f.memory, 0, RING_SIZE, PACKED);
+	modern_queue(&f, common, VIRTIO_MSI_NO_VECTOR);
+	out(&f, VIRTIO_PCI_STATUS, 1, UP_TO_FEATURES | VIRTIO_CONFIG_S_DRIVER_OK);
+	request(&f, false);
+	close_machine(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(modern_intx), cmocka_unit_test(modern_msix),
 		cmocka_unit_test(modern_limits), cmocka_unit_test(window),
-		cmocka_unit_test(legacy_intx), cmocka_unit_test(legacy_msix),
+		cmocka_unit_test(msix_off_again), cmocka_unit_test(master_off),
+		cmocka_unit_test(sleeps), cmocka_unit_test(legacy_intx),
+		cmocka_unit_test(legacy_msix), cmocka_unit_test(legacy_without_master),
+		cmocka_unit_test(legacy_ring_away), cmocka_unit_test(mixed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

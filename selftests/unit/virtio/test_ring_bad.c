@@ -131,6 +131,32 @@ static void lengths(void **unused)
 	}
 }
 
+/* Empty buffers are left out of a chain, but looking at them takes time: a table of a million
+ * entries, and a descriptor that links to itself in one. */
+static void empty_buffers(void **unused)
+{
+	static struct buffer many[VIRTQUEUE_MAX_SEGMENTS + 1];
+	const struct buffer empty = { BUFFER_BASE, 0, false };
+	struct vring_desc *table;
+	struct fixture f;
+
+	(void)unused;
+	for (size_t i = 0; i < G_N_ELEMENTS(many); i++)
+		many[i] = empty;
+	for (size_t i = 0; i < G_N_ELEMENTS(formats); i++) {
+		open_ring(&f, formats[i]);
+		driver_add_indirect(&f.driver, many, VIRTQUEUE_MAX_SEGMENTS, TABLE);
+		virtqueue_push(&f.queue, virtqueue_pop(&f.queue), 0);
+		driver_add_indirect(&f.driver, many, VIRTQUEUE_MAX_SEGMENTS + 1, TABLE);
+		expect_broken(&f, "a chain of too many buffers");
+	}
+	open_ring(&f, SPLIT | INDIRECT);
+	driver_add_indirect(&f.driver, many, VIRTQUEUE_MAX_SEGMENTS + 1, TABLE);
+	table = guest_memory_pointer(f.memory, TABLE, sizeof(*table));
+	table->next = 0;
+	expect_broken(&f, "a chain of too many buffers");
+}
+
 struct bad_table {
 	const char *reason;
 	uint64_t gpa;
@@ -265,6 +291,47 @@ static void in_flight(void **unused)
 	}
 }
 
+/* How many requests of `count` buffers come out if none is committed. */
+static unsigned int push_all(struct fixture *f, unsigned int count)
+{
+	const struct buffer buffers[] = {
+		{ BUFFER_BASE, 8, true }, { BUFFER_BASE, 8, true }, { BUFFER_BASE, 8, true },
+	};
+	struct virtqueue_chain *chain;
+	unsigned int done;
+
+	for (done = 0; done < 8 * SIZE; done++) {
+		driver_add(&f->driver, buffers, count);
+		chain = virtqueue_pop(&f->queue);
+		if (!chain)
+			break;
+		virtqueue_push(&f->queue, chain, 8);
+	}
+	return done;
+}
+
+/* The guest makes entries available again that were pushed but not committed: what is staged
+ * ends with the ring, and nothing is written behind it. */
+static void staged(void **unused)
+{
+	const uint8_t *behind;
+	struct fixture f;
+
+	(void)unused;
+	for (size_t i = 0; i < 8; i++) {
+		unsigned int buffers = i & 4 ? 3 : 1;
+		bool packed = i & 1;
+
+		open_ring(&f, formats[packed] | (i & 2 ? IN_ORDER : 0));
+		behind = (uint8_t *)driver_split_desc(&f.driver, SIZE);
+		assert_int_equal(push_all(&f, buffers), packed ? SIZE / buffers : SIZE);
+		for (size_t j = 0; packed && j < 16 * 8 * SIZE; j++)
+			assert_int_equal(behind[j], 0);
+		expect_broken(&f, packed ? "more descriptors than the ring can hold" :
+					   "more chains than the ring can hold");
+	}
+}
+
 /* In order, and the first chain never comes back. */
 static void stopped_while_waiting(void **unused)
 {
@@ -368,10 +435,12 @@ static void starting(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(buffers), cmocka_unit_test(lengths), cmocka_unit_test(tables),
+		cmocka_unit_test(buffers), cmocka_unit_test(lengths),
+		cmocka_unit_test(empty_buffers), cmocka_unit_test(tables),
 		cmocka_unit_test(split_links), cmocka_unit_test(split_index),
-		cmocka_unit_test(in_flight), cmocka_unit_test(stopped_while_waiting),
-		cmocka_unit_test(packed_endless), cmocka_unit_test(starting),
+		cmocka_unit_test(in_flight), cmocka_unit_test(staged),
+		cmocka_unit_test(stopped_while_waiting), cmocka_unit_test(packed_endless),
+		cmocka_unit_test(starting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,7 +107,7 @@ static void balloon_reset(struct virtio_device *device)
 
 	iothread_pause(balloon->thread);
 	if (balloon->held)
-		virtqueue_drop(&device->queues[STATISTICS], g_steal_pointer(&balloon->held));
+		virtqueue_drop(virtio_queue(device, STATISTICS), g_steal_pointer(&balloon->held));
 	balloon->config.actual = 0;
 	balloon->config.poison_val = 0;
 	atomic_store(&balloon->poisons, false);

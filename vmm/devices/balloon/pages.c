@@ -81,7 +81,7 @@ static const char *move_chain(struct balloon *balloon, const struct virtqueue_ch
 
 bool balloon_move_pages(struct balloon *balloon, enum balloon_queue number)
 {
-	struct virtqueue *queue = &balloon->virtio.queues[number];
+	struct virtqueue *queue = virtio_queue(&balloon->virtio, number);
 	struct virtqueue_chain *chain;
 	const char *wrong = NULL;
 	unsigned int done = 0;
@@ -137,7 +137,7 @@ static void take_report(struct balloon *balloon, const struct virtqueue_chain *c
 /* What went back reads as zeroes: dirty, as if we had written it. */
 bool balloon_take_reports(struct balloon *balloon, enum balloon_queue number)
 {
-	struct virtqueue *queue = &balloon->virtio.queues[number];
+	struct virtqueue *queue = virtio_queue(&balloon->virtio, number);
 	bool keep = atomic_load(&balloon->poisons);
 	struct virtqueue_chain *chain;
 	unsigned int done = 0;

@@ -36,7 +36,7 @@ static void keep(struct balloon *balloon, const struct virtio_balloon_stat *entr
 
 static void give_back(struct balloon *balloon)
 {
-	struct virtqueue *queue = &balloon->virtio.queues[STATISTICS];
+	struct virtqueue *queue = virtio_queue(&balloon->virtio, STATISTICS);
 
 	virtqueue_push(queue, g_steal_pointer(&balloon->held), 0);
 	virtio_device_commit(&balloon->virtio, STATISTICS);
@@ -46,7 +46,7 @@ static void give_back(struct balloon *balloon)
  * there is never more than one to hold. */
 static void take(struct balloon *balloon)
 {
-	struct virtqueue *queue = &balloon->virtio.queues[STATISTICS];
+	struct virtqueue *queue = virtio_queue(&balloon->virtio, STATISTICS);
 	struct virtio_balloon_stat entries[STATISTICS_MAX];
 	struct virtqueue_chain *chain = virtqueue_pop(queue);
 	size_t size;

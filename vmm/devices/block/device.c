@@ -9,6 +9,7 @@
 #include "../../error.h"
 
 #define QUEUE_SIZE		256u
+#define RETRY_US		1000
 #define PHYSICAL_BLOCK_EXP	3	/* 4 KiB, as file systems and disks have it */
 
 static struct block_device *block_of(struct virtio_device *device)
@@ -30,14 +31,14 @@ static void commit(struct block_device *device)
 
 static void take_requests(struct block_device *device, unsigned int index)
 {
-	struct virtqueue *queue = &device->virtio.queues[index];
+	struct virtqueue *queue = virtio_queue(&device->virtio, index);
 	struct virtqueue_chain *chain;
 
 	do {
 		virtqueue_disable_notify(queue);
 		while (!iothread_pausing(device->thread) && (chain = virtqueue_pop(queue)))
 			block_start(device, index, chain);
-		block_submitted(device->block);
+		device->retry = !block_submitted(device->block);
 		commit(device);
 	} while (virtqueue_enable_notify(queue) && !iothread_pausing(device->thread));
 }
@@ -50,6 +51,10 @@ static void work(void *opaque)
 	commit(device);
 	for (unsigned int i = 0; i < device->virtio.queue_count; i++)
 		take_requests(device, i);
+	if (device->retry) {
+		g_usleep(RETRY_US);
+		iothread_kick(device->thread);
+	}
 }
 
 /* The thread is then paused and nothing is under way. */
@@ -253,14 +258,14 @@ struct virtio_device *block_device_new(const struct block_device_config *config,
 
 	g_assert(config->queues && config->queues <= BLOCK_QUEUES_MAX);
 	device->thread = iothread_new(config->name, work, device, error);
-	if (!device->thread) {
+	if (!device->thread ||
+	    (block->fd >= 0 && !iothread_watch(device->thread, block->fd, NULL, error))) {
+		iothread_free(device->thread);
 		block_close(block);
 		g_free(device);
 		return NULL;
 	}
 	device->block = block;
-	if (block->fd >= 0)
-		iothread_watch(device->thread, block->fd);
 	if (config->serial)
 		memcpy(device->serial, config->serial,
 		       strnlen(config->serial, BLOCK_SERIAL_MAX));

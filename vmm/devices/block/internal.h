@@ -24,6 +24,7 @@ struct block_device {
 	atomic_bool writeback;		/* [a] the cache mode that applies */
 	uint64_t answered;		/* [d] mask of queues to be committed */
 	bool complained;		/* [d] of an I/O error */
+	bool retry;			/* [d] the host could not take all requests */
 };
 
 /* One request of the guest, from virtqueue_pop() to virtqueue_push(). */

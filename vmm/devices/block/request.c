@@ -9,14 +9,15 @@
 
 /* ---------------------------------------------------------------- answers */
 
-/* The status is the last byte that the guest lets us write. */
+/* The status is the last byte that the guest lets us write, so no shorter length could say that
+ * there is one.  Of a request that failed the bytes before it are what they were. */
 static void answer(struct job *job, uint8_t status)
 {
 	struct block_device *device = job->device;
 	struct virtqueue_chain *chain = job->chain;
 
 	virtqueue_chain_write(chain, chain->writable_length - 1, &status, sizeof(status));
-	virtqueue_push(&device->virtio.queues[job->queue], chain, chain->writable_length);
+	virtqueue_push(virtio_queue(&device->virtio, job->queue), chain, chain->writable_length);
 	device->answered |= 1ull << job->queue;
 	g_free(job->segments);
 	g_free(job);
@@ -203,9 +204,9 @@ void block_start(struct block_device *device, unsigned int queue, struct virtque
 	struct job *job;
 
 	if (chain->readable_length < sizeof(header) || !chain->writable_length) {
-		virtqueue_break(&device->virtio.queues[queue],
+		virtqueue_break(virtio_queue(&device->virtio, queue),
 				"a request without a header or a place for its status");
-		virtqueue_drop(&device->virtio.queues[queue], chain);
+		virtqueue_drop(virtio_queue(&device->virtio, queue), chain);
 		return;
 	}
 	job = g_malloc(sizeof(*job) + places * sizeof(struct iovec));

@@ -59,7 +59,7 @@ static void handle(struct console_device *device, const struct virtio_console_co
 
 bool console_take_messages(struct console_device *device)
 {
-	struct virtqueue *queue = &device->virtio.queues[CONTROL_TRANSMIT];
+	struct virtqueue *queue = virtio_queue(&device->virtio, CONTROL_TRANSMIT);
 	struct virtio_console_control message;
 	struct virtqueue_chain *chain;
 	unsigned int done = 0;
@@ -147,7 +147,7 @@ static void (*const makers[])(const struct console_device *device,
 /* False: there is no buffer for it. */
 static bool give(struct console_device *device, struct console_port *port, enum console_news news)
 {
-	struct virtqueue *queue = &device->virtio.queues[CONTROL_RECEIVE];
+	struct virtqueue *queue = virtio_queue(&device->virtio, CONTROL_RECEIVE);
 	struct virtqueue_chain *chain = virtqueue_pop(queue);
 	struct message message = { .header.id = port->id };
 	size_t size;
@@ -181,7 +181,7 @@ static bool give_all(struct console_device *device, struct console_port *port)
 
 bool console_give_messages(struct console_device *device)
 {
-	struct virtqueue *queue = &device->virtio.queues[CONTROL_RECEIVE];
+	struct virtqueue *queue = virtio_queue(&device->virtio, CONTROL_RECEIVE);
 	bool all = true;
 
 	virtqueue_disable_notify(queue);

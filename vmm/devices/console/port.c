@@ -51,7 +51,7 @@ static void sent(struct virtqueue *queue, struct console_port *port)
 bool console_send(struct console_device *device, struct console_port *port)
 {
 	unsigned int number = transmit_queue(port);
-	struct virtqueue *queue = &device->virtio.queues[number];
+	struct virtqueue *queue = virtio_queue(&device->virtio, number);
 	unsigned int done;
 
 	if (port->blocked)
@@ -100,18 +100,18 @@ size_t console_input(struct virtio_device *virtio, unsigned int number, const ui
 	port->starved = true;
 	if (!console_works(device) || !console_port_open(device, port))
 		return 0;
-	virtqueue_disable_notify(&virtio->queues[queue]);
-	taken = receive(&virtio->queues[queue], bytes, count);
+	virtqueue_disable_notify(virtio_queue(virtio, queue));
+	taken = receive(virtio_queue(virtio, queue), bytes, count);
 	virtio_device_commit(virtio, queue);
 	port->starved = taken < count;
-	if (port->starved && virtqueue_enable_notify(&virtio->queues[queue]))
+	if (port->starved && virtqueue_enable_notify(virtio_queue(virtio, queue)))
 		virtio_kick(device->kick);
 	return taken;
 }
 
 void console_port_reset(struct console_device *device, struct console_port *port)
 {
-	struct virtqueue *queue = &device->virtio.queues[transmit_queue(port)];
+	struct virtqueue *queue = virtio_queue(&device->virtio, transmit_queue(port));
 
 	if (port->sending)
 		virtqueue_drop(queue, g_steal_pointer(&port->sending));

@@ -75,7 +75,7 @@ static void work(void *opaque)
 
 static int start_queue(struct fs_device *fs, unsigned int index)
 {
-	const struct virtqueue *queue = &fs->virtio.queues[index];
+	const struct virtqueue *queue = virtio_queue(&fs->virtio, index);
 	const struct vhost_user_queue rings = {
 		.size = queue->config.size,
 		.descriptors = queue->descriptors,
@@ -191,9 +191,9 @@ static gboolean open_host(struct fs_device *fs, const char *name,
 	if (!fs->thread)
 		return FALSE;
 	for (unsigned int i = 0; i < QUEUES; i++)
-		iothread_watch(fs->thread, fs->calls[i]);
-	fs->watch = iothread_watch(fs->thread, vhost_user_fd(fs->vhost));
-	return TRUE;
+		if (!iothread_watch(fs->thread, fs->calls[i], NULL, error))
+			return FALSE;
+	return iothread_watch(fs->thread, vhost_user_fd(fs->vhost), &fs->watch, error);
 }
 
 static void init_virtio(struct fs_device *fs, const struct fs_device_config *config,

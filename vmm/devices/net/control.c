@@ -5,6 +5,9 @@
  */
 #include "internal.h"
 
+/* Commands before frames have their turn. */
+#define COMMANDS	4u
+
 /* Behind the pairs; without MQ the driver knows of one pair only. */
 unsigned int net_control_queue(const struct net_device *device)
 {
@@ -64,26 +67,37 @@ static bool command(struct net_device *device, const struct virtqueue_chain *cha
 }
 
 /* The answer is the last byte that the driver lets us write. */
-void net_control(struct net_device *device)
+static void answer(struct net_device *device, struct virtqueue *queue,
+		   struct virtqueue_chain *chain)
 {
-	unsigned int index = net_control_queue(device);
-	struct virtqueue *queue = &device->virtio.queues[index];
-	struct virtqueue_chain *chain;
-	uint8_t answer;
+	uint8_t status;
 
-	do {
-		virtqueue_disable_notify(queue);
-		while ((chain = virtqueue_pop(queue))) {
-			if (!chain->writable_length) {
-				virtqueue_break(queue, "a command without a place for its answer");
-				virtqueue_drop(queue, chain);
-				return;
-			}
-			answer = command(device, chain) ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
-			virtqueue_chain_write(chain, chain->writable_length - 1, &answer,
-					      sizeof(answer));
-			virtqueue_push(queue, chain, chain->writable_length);
-		}
-		virtio_device_commit(&device->virtio, index);
-	} while (virtqueue_enable_notify(queue));
+	if (!chain->writable_length) {
+		virtqueue_break(queue, "a command without a place for its answer");
+		virtqueue_drop(queue, chain);
+		return;
+	}
+	status = command(device, chain) ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
+	virtqueue_chain_write(chain, chain->writable_length - 1, &status, sizeof(status));
+	virtqueue_push(queue, chain, chain->writable_length);
+}
+
+/* A command takes its time in the host's kernel, and a driver can give new ones for ever: frames
+ * have their turn in between, and a reset waits for one command at most. */
+bool net_control(struct net_pair *pair)
+{
+	struct net_device *device = pair->device;
+	unsigned int index = net_control_queue(device);
+	struct virtqueue *queue = virtio_queue(&device->virtio, index);
+	struct virtqueue_chain *chain;
+	unsigned int done = 0;
+
+	virtqueue_disable_notify(queue);
+	while (done < COMMANDS && !iothread_pausing(pair->thread) &&
+	       (chain = virtqueue_pop(queue))) {
+		answer(device, queue, chain);
+		done++;
+	}
+	virtio_device_commit(&device->virtio, index);
+	return done == COMMANDS || virtqueue_enable_notify(queue);
 }

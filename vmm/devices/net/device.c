@@ -28,24 +28,32 @@ static bool in_use(const struct net_pair *pair)
 	return !pair->index || virtio_device_has(&pair->device->virtio, VIRTIO_NET_F_MQ);
 }
 
+static bool move_frames(struct net_pair *pair)
+{
+	bool more;
+
+	if (!in_use(pair)) {
+		iothread_watch_on(pair->thread, pair->watch, false);
+		return false;
+	}
+	more = net_transmit_frames(pair);
+	more |= net_receive_frames(pair);
+	return more;
+}
+
 static void work(void *opaque)
 {
 	struct net_pair *pair = opaque;
 	struct net_device *device = pair->device;
 	unsigned int control = net_control_queue(device);
+	bool commands = control != UINT32_MAX && pair_of(device, control) == pair;
 	bool more;
 
 	if (net_vhost_works(device))
 		return;
-	if (control != UINT32_MAX && pair_of(device, control) == pair)
-		net_control(device);
-	if (!in_use(pair)) {
-		iothread_watch_on(pair->thread, pair->watch, false);
-		return;
-	}
 	do {
-		more = net_transmit_frames(pair);
-		more |= net_receive_frames(pair);
+		more = commands && net_control(pair);
+		more |= move_frames(pair);
 	} while (more && !iothread_pausing(pair->thread));
 }
 
@@ -90,10 +98,15 @@ static unsigned int guest_offloads(const struct virtio_device *virtio)
 
 /* ---------------------------------------------------------------- life */
 
+/* Said once: a guest can start its card as often as it likes. */
 static void lose_all(struct net_device *device, int error)
 {
+	bool known = device->pairs[0]->gone;
+
 	for (unsigned int i = 0; i < device->pair_count; i++)
 		device->pairs[i]->gone = true;
+	if (known)
+		return;
 	message("%s: the host does not set up its end: %s", device->virtio.name,
 		g_strerror(-error));
 }
@@ -207,10 +220,7 @@ static gboolean add_pair(struct net_device *device, const char *name, struct net
 	atomic_init(&pair->on, true);
 	device->pairs[device->pair_count++] = pair;
 	pair->thread = iothread_new(pair->name, work, pair, error);
-	if (!pair->thread)
-		return FALSE;
-	pair->watch = iothread_watch(pair->thread, net->fd);
-	return TRUE;
+	return pair->thread && iothread_watch(pair->thread, net->fd, &pair->watch, error);
 }
 
 struct virtio_device *net_device_new(const struct net_device_config *config,

@@ -72,7 +72,8 @@ bool net_transmit_frames(struct net_pair *pair);
 
 /* control.c: the queue of commands, which the thread of one pair serves; UINT32_MAX: none. */
 unsigned int net_control_queue(const struct net_device *device);
-void net_control(struct net_device *device);
+/* By that thread; true if it stopped before everything was done. */
+bool net_control(struct net_pair *pair);
 /* Which pairs the host uses: the first `count`.  0 or -errno. */
 int net_use_pairs(struct net_device *device, unsigned int count);
 

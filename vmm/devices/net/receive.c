@@ -20,7 +20,7 @@ struct buffers {
 
 static struct virtqueue *queue_of(const struct net_pair *pair)
 {
-	return &pair->device->virtio.queues[net_receive_queue(pair)];
+	return virtio_queue(&pair->device->virtio, net_receive_queue(pair));
 }
 
 static void put_back(struct virtqueue *queue, struct buffers *buffers)

@@ -18,7 +18,7 @@ static void transmit(struct net_pair *pair, const struct virtqueue_chain *chain)
 bool net_transmit_frames(struct net_pair *pair)
 {
 	struct virtio_device *virtio = &pair->device->virtio;
-	struct virtqueue *queue = &virtio->queues[net_transmit_queue(pair)];
+	struct virtqueue *queue = virtio_queue(virtio, net_transmit_queue(pair));
 	struct virtqueue_chain *chain;
 	unsigned int done = 0;
 	bool more;

@@ -7,6 +7,7 @@
  * do.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -42,10 +43,20 @@ static void watch(struct net_device *device, bool running)
 		iothread_watch_on(pair->thread, vhost->watches[i], !running);
 }
 
+static bool watch_host(struct net_vhost *vhost, struct iothread *thread)
+{
+	for (unsigned int i = 0; i < QUEUES; i++) {
+		vhost->kicks[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (vhost->kicks[i] < 0 ||
+		    !iothread_watch(thread, vhost->kicks[i], &vhost->watches[i], NULL))
+			return false;
+	}
+	return iothread_watch(thread, vhost_net_error_fd(vhost->kernel), &vhost->error_watch, NULL);
+}
+
 void net_vhost_new(struct net_device *device)
 {
 	const struct net_pair *pair = device->pairs[0];
-	struct net_vhost *vhost;
 	struct vhost_net *kernel;
 
 	if (!pair->net->tap || device->pair_count > 1)
@@ -56,22 +67,18 @@ void net_vhost_new(struct net_device *device)
 			device->virtio.name, g_strerror(errno));
 		return;
 	}
-	vhost = g_new0(struct net_vhost, 1);
-	vhost->kernel = kernel;
-	device->vhost = vhost;
-	for (unsigned int i = 0; i < QUEUES; i++) {
-		vhost->kicks[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		vhost->watches[i] = iothread_watch(pair->thread, vhost->kicks[i]);
-	}
-	if (vhost->kicks[RECEIVE] < 0 || vhost->kicks[TRANSMIT] < 0) {
+	device->vhost = g_new0(struct net_vhost, 1);
+	device->vhost->kernel = kernel;
+	memset(device->vhost->kicks, 0xff, sizeof(device->vhost->kicks));
+	if (!watch_host(device->vhost, pair->thread)) {
 		net_vhost_free(device);
 		return;
 	}
-	vhost->error_watch = iothread_watch(pair->thread, vhost_net_error_fd(kernel));
 	device->virtio.offered &= ~UNKNOWN;
 	watch(device, false);
 }
 
+/* What the thread watches it does not any more when it is closed. */
 void net_vhost_free(struct net_device *device)
 {
 	struct net_vhost *vhost = g_steal_pointer(&device->vhost);
@@ -79,11 +86,9 @@ void net_vhost_free(struct net_device *device)
 	if (!vhost)
 		return;
 	vhost_net_close(vhost->kernel);
-	for (unsigned int i = 0; i < QUEUES; i++) {
-		iothread_watch_on(device->pairs[0]->thread, vhost->watches[i], false);
+	for (unsigned int i = 0; i < QUEUES; i++)
 		if (vhost->kicks[i] >= 0)
 			close(vhost->kicks[i]);
-	}
 	g_free(vhost);
 }
 
@@ -95,7 +100,7 @@ int net_vhost_kick_fd(const struct net_device *device, unsigned int queue)
 /* False: there is something that the kernel cannot do for this driver. */
 static bool make_ring(struct net_device *device, unsigned int number, struct vhost_net_ring *ring)
 {
-	const struct virtqueue *queue = &device->virtio.queues[number];
+	const struct virtqueue *queue = virtio_queue(&device->virtio, number);
 
 	if (!virtqueue_started(queue) || queue->broken)
 		return false;
@@ -152,7 +157,7 @@ bool net_vhost_works(struct net_device *device)
 		return false;
 	}
 	if (eventfd_read(vhost_net_error_fd(vhost->kernel), &count) == 0)
-		virtqueue_break(&device->virtio.queues[TRANSMIT],
+		virtqueue_break(virtio_queue(&device->virtio, TRANSMIT),
 				"a ring or a buffer that the host's kernel cannot use");
 	return true;
 }

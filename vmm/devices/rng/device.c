@@ -36,7 +36,7 @@ static void answer(struct virtqueue *queue, struct virtqueue_chain *chain)
 static void work(void *opaque)
 {
 	struct rng *rng = opaque;
-	struct virtqueue *queue = &rng->virtio.queues[0];
+	struct virtqueue *queue = virtio_queue(&rng->virtio, 0);
 	struct virtqueue_chain *chain;
 	unsigned int done = 0;
 

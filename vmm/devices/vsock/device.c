@@ -114,10 +114,7 @@ static gboolean open_host(struct vsock *vsock, const char *name, GError **error)
 	if (!watch(vsock, &vsock->listener, EPOLLIN | EPOLLET))
 		return error_set_errno(error, errno, "%s: cannot watch '%s'", name, vsock->path);
 	vsock->thread = iothread_new(name, work, vsock, error);
-	if (!vsock->thread)
-		return FALSE;
-	iothread_watch(vsock->thread, vsock->epoll);
-	return TRUE;
+	return vsock->thread && iothread_watch(vsock->thread, vsock->epoll, NULL, error);
 }
 
 static void init_virtio(struct vsock *vsock, const char *name, const struct virtio_memory *memory)

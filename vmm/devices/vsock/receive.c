@@ -202,7 +202,7 @@ static bool anything(const struct vsock *vsock)
 /* True: the guest has given a buffer meanwhile. */
 static bool wait_for_buffers(struct vsock *vsock)
 {
-	struct virtqueue *queue = &vsock->virtio.queues[VSOCK_RECEIVE];
+	struct virtqueue *queue = virtio_queue(&vsock->virtio, VSOCK_RECEIVE);
 
 	return !queue->broken && virtqueue_enable_notify(queue);
 }
@@ -210,7 +210,7 @@ static bool wait_for_buffers(struct vsock *vsock)
 /* False: there is no buffer. */
 static bool fill_one(struct vsock *vsock, unsigned int *done)
 {
-	struct virtqueue *queue = &vsock->virtio.queues[VSOCK_RECEIVE];
+	struct virtqueue *queue = virtio_queue(&vsock->virtio, VSOCK_RECEIVE);
 	struct virtqueue_chain *chain = virtqueue_pop(queue);
 	size_t size;
 
@@ -241,7 +241,7 @@ bool vsock_fill_guest(struct vsock *vsock)
 	unsigned int waiting = vsock->reset_count, done = 0;
 	bool starved = false;
 
-	virtqueue_disable_notify(&vsock->virtio.queues[VSOCK_RECEIVE]);
+	virtqueue_disable_notify(virtio_queue(&vsock->virtio, VSOCK_RECEIVE));
 	while (!starved && done < VSOCK_BATCH && anything(vsock))
 		starved = !fill_one(vsock, &done);
 	virtio_device_commit(&vsock->virtio, VSOCK_RECEIVE);

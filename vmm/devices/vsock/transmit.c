@@ -176,7 +176,7 @@ static void take_packet(struct vsock *vsock, const struct packet *packet)
 
 static bool take_chain(struct vsock *vsock, struct virtqueue_chain *chain)
 {
-	struct virtqueue *queue = &vsock->virtio.queues[VSOCK_TRANSMIT];
+	struct virtqueue *queue = virtio_queue(&vsock->virtio, VSOCK_TRANSMIT);
 	struct packet packet = { .chain = chain };
 	size_t size = sizeof(packet.header);
 	bool good;
@@ -194,7 +194,7 @@ static bool take_chain(struct vsock *vsock, struct virtqueue_chain *chain)
 
 bool vsock_take_packets(struct vsock *vsock)
 {
-	struct virtqueue *queue = &vsock->virtio.queues[VSOCK_TRANSMIT];
+	struct virtqueue *queue = virtio_queue(&vsock->virtio, VSOCK_TRANSMIT);
 	struct virtqueue_chain *chain;
 	unsigned int done = 0;
 	bool more;
