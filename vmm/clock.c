@@ -17,6 +17,8 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "loop_lock.h"
+
 #define NSEC_PER_SEC	1000000000ull
 
 LIST_HEAD(timer_list, clock_timer);
@@ -121,7 +123,7 @@ static void clock_wake(uv_poll_t *handle, int status, int events)
 	/* EAGAIN if another thread has just moved the timer on; then it will expire again. */
 	if (read(clock->fd, &expirations, sizeof(expirations)) < 0)
 		return;
-	pthread_mutex_lock(clock->lock);
+	loop_lock(clock->lock);
 	clock->armed = UINT64_MAX;
 	if (!clock->paused) {
 		clock_call_due(clock);

@@ -12,6 +12,7 @@
 #include "error.h"
 #include "footprint.h"
 #include "host.h"
+#include "loop_lock.h"
 #include "machine_console.h"
 #include "machine_virtio.h"
 #include "message.h"
@@ -40,7 +41,7 @@ bool machine_request_end(struct machine *machine, enum machine_end end, uint32_t
 
 static void machine_lock_and_end(struct machine *machine, enum machine_end end, uint32_t value)
 {
-	pthread_mutex_lock(&machine->lock);
+	loop_lock(&machine->lock);
 	machine_request_end(machine, end, value);
 	pthread_mutex_unlock(&machine->lock);
 }
@@ -51,7 +52,7 @@ static void machine_join(struct machine *machine)
 {
 	for (unsigned int i = 0; i < machine->vcpu_count; i++)
 		vcpu_join(machine->vcpus[i]);
-	pthread_mutex_lock(&machine->lock);
+	loop_lock(&machine->lock);
 	machine->threads_run = false;
 	pthread_mutex_unlock(&machine->lock);
 	machine->stopped = true;
@@ -84,7 +85,7 @@ static size_t machine_input(void *opaque, const uint8_t *bytes, size_t count)
 	struct machine *machine = opaque;
 	size_t taken;
 
-	pthread_mutex_lock(&machine->lock);
+	loop_lock(&machine->lock);
 	if (machine->config->console_virtio)
 		taken = machine_console_input(machine_virtio_console(machine), bytes, count);
 	else
@@ -98,7 +99,7 @@ static void machine_room(void *opaque)
 {
 	struct machine *machine = opaque;
 
-	pthread_mutex_lock(&machine->lock);
+	loop_lock(&machine->lock);
 	machine_console_room(machine_virtio_console(machine));
 	pthread_mutex_unlock(&machine->lock);
 }
@@ -107,7 +108,7 @@ static void machine_key(void *opaque, enum console_key key)
 {
 	struct machine *machine = opaque;
 
-	pthread_mutex_lock(&machine->lock);
+	loop_lock(&machine->lock);
 	if (key == CONSOLE_KEY_POWER)
 		pm_press_power_button(machine->pm);
 	else
@@ -310,7 +311,7 @@ static gboolean machine_init(struct machine *machine, GError **error)
 	    !machine_add_buses(machine, error) || !machine_add_vcpus(machine, error) ||
 	    !machine_add_console(machine, error))
 		return FALSE;
-	pthread_mutex_lock(&machine->lock);
+	loop_lock(&machine->lock);
 	machine_add_devices(machine);
 	made = machine_add_virtio(machine, error);
 	if (made)
@@ -375,7 +376,7 @@ static bool machine_start(struct machine *machine)
 {
 	g_autoptr(GError) error = NULL;
 
-	pthread_mutex_lock(&machine->lock);
+	loop_lock(&machine->lock);
 	machine->threads_run = true;
 	machine->started_ns = monotonic_ns();
 	for (unsigned int i = 0; !error && i < machine->vcpu_count; i++)
@@ -429,7 +430,7 @@ void machine_free(struct machine *machine)
 {
 	if (!machine)
 		return;
-	pthread_mutex_lock(&machine->lock);
+	loop_lock(&machine->lock);
 	machine_free_devices(machine);
 	pthread_mutex_unlock(&machine->lock);
 	console_free(machine->console);

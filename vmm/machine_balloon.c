@@ -6,6 +6,7 @@
 
 #include "control/command.h"
 #include "devices/balloon/device.h"
+#include "loop_lock.h"
 #include "machine.h"
 
 struct machine_balloon {
@@ -51,7 +52,7 @@ static JsonObject *describe(const struct machine_balloon *balloon)
 	JsonObject *object = json_object_new();
 	struct balloon_status status;
 
-	pthread_mutex_lock(&balloon->machine->lock);
+	loop_lock(&balloon->machine->lock);
 	balloon_get_status(balloon->device, &status);
 	pthread_mutex_unlock(&balloon->machine->lock);
 	json_object_set_int_member(object, "target", json_number(status.target));
@@ -82,7 +83,7 @@ static void command_balloon(struct control_call *call, JsonObject *arguments, vo
 					  " bytes of memory, not more", machine->config->memory);
 			return;
 		}
-		pthread_mutex_lock(&machine->lock);
+		loop_lock(&machine->lock);
 		balloon_set_target(balloon->device, target);
 		pthread_mutex_unlock(&machine->lock);
 	}

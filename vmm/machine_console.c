@@ -4,6 +4,7 @@
 #include "backends/port.h"
 #include "control/command.h"
 #include "devices/console/device.h"
+#include "loop_lock.h"
 #include "machine.h"
 
 #define SIZE_MAX_CHARACTERS	10000
@@ -61,7 +62,7 @@ void machine_console_room(struct machine_console *console)
 
 static void set_size(struct machine_console *console, uint16_t columns, uint16_t rows)
 {
-	pthread_mutex_lock(&console->machine->lock);
+	loop_lock(&console->machine->lock);
 	console_resize(console->device, columns, rows);
 	pthread_mutex_unlock(&console->machine->lock);
 }
@@ -145,7 +146,7 @@ static void command_ports(struct control_call *call, JsonObject *arguments, void
 	JsonArray *ports = json_array_new();
 
 	(void)arguments;
-	pthread_mutex_lock(&console->machine->lock);
+	loop_lock(&console->machine->lock);
 	for (unsigned int i = 0; i < console->count; i++)
 		json_array_add_object_element(ports, describe_port(&console->ports[i]));
 	pthread_mutex_unlock(&console->machine->lock);

@@ -5,6 +5,7 @@
  * The guest lets go of one by turning its slot off, in a vCPU's thread.  Its threads and
  * descriptors are freed by the main loop, which alone may close what libuv has.
  */
+#include "loop_lock.h"
 #include "machine_virtio_internal.h"
 
 #include <string.h>
@@ -31,7 +32,7 @@ static struct machine_function *take_released(struct machine *machine)
 {
 	struct machine_function *function = NULL;
 
-	pthread_mutex_lock(&machine->lock);
+	loop_lock(&machine->lock);
 	if (machine->virtio->released->len)
 		function = g_ptr_array_remove_index(machine->virtio->released, 0);
 	pthread_mutex_unlock(&machine->lock);
@@ -48,7 +49,7 @@ static void free_released(uv_async_t *handle)
 	while ((function = take_released(machine))) {
 		g_autofree char *id = g_strdup(function->name);
 
-		pthread_mutex_lock(&machine->lock);
+		loop_lock(&machine->lock);
 		machine_function_free(function);
 		pthread_mutex_unlock(&machine->lock);
 		if (listener && listener->released)
@@ -175,7 +176,7 @@ static void take_late(uv_timer_t *timer)
 	struct machine_function *function;
 	unsigned int left = 0;
 
-	pthread_mutex_lock(&wake->machine->lock);
+	loop_lock(&wake->machine->lock);
 	for (guint i = functions->len; i > 0; i--) {
 		function = g_ptr_array_index(functions, i - 1);
 		if (!function->pull_by)

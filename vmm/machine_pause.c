@@ -7,6 +7,7 @@
 #include <x86intrin.h>
 
 #include "error.h"
+#include "loop_lock.h"
 #include "machine.h"
 #include "message.h"
 #include "vcpu.h"
@@ -21,7 +22,7 @@ bool machine_paused(const struct machine *machine)
 
 void machine_park(struct machine *machine)
 {
-	pthread_mutex_lock(&machine->lock);
+	vcpu_lock(&machine->lock);
 	machine->parked++;
 	pthread_cond_signal(&machine->all_parked);
 	while (atomic_load(&machine->pausing) && !atomic_load(&machine->stopping))
@@ -70,7 +71,7 @@ gboolean machine_pause(struct machine *machine, GError **error)
 
 	if (machine->paused)
 		return TRUE;
-	pthread_mutex_lock(&machine->lock);
+	loop_lock(&machine->lock);
 	paused = machine->end == MACHINE_RUNS ? pause_wait(machine, error)
 					      : error_set(error, "the guest is ending");
 	if (paused) {
@@ -108,7 +109,7 @@ gboolean machine_resume(struct machine *machine, GError **error)
 
 	if (!machine->paused)
 		return TRUE;
-	pthread_mutex_lock(&machine->lock);
+	loop_lock(&machine->lock);
 	resumed = machine->end == MACHINE_RUNS ? resume_tsc(machine, error)
 					       : error_set(error, "the guest is ending");
 	if (resumed) {

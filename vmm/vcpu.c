@@ -10,6 +10,7 @@
 
 #include "boot/boot.h"
 #include "error.h"
+#include "loop_lock.h"
 #include "machine.h"
 #include "machine_pause.h"
 #include "message.h"
@@ -120,7 +121,7 @@ static void vcpu_run_failed(struct vcpu *vcpu, int number)
 			vcpu->run->fail.name);
 	else
 		message("vCPU %u cannot run: %s", vcpu->id, g_strerror(number));
-	pthread_mutex_lock(&machine->lock);
+	vcpu_lock(&machine->lock);
 	machine_request_end(machine, MACHINE_ERROR, 0);
 	pthread_mutex_unlock(&machine->lock);
 }

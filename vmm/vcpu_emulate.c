@@ -10,6 +10,7 @@
 
 #include "chipset/chipset.h"
 #include "insn.h"
+#include "loop_lock.h"
 #include "machine.h"
 #include "vcpu.h"
 
@@ -212,7 +213,7 @@ void vcpu_emulate(struct vcpu *vcpu)
 	bool full;
 
 	/* Held throughout, so that read and write of one instruction belong together. */
-	pthread_mutex_lock(&machine->lock);
+	vcpu_lock(&machine->lock);
 	result = insn_execute(&run->state, &emulate_ops, vcpu, &changed, &report);
 	full = machine->output_full;
 	machine->output_full = false;

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "chipset/chipset.h"
+#include "loop_lock.h"
 #include "machine.h"
 #include "message.h"
 #include "vcpu.h"
@@ -21,7 +22,7 @@ static void G_GNUC_PRINTF(4, 5) vcpu_end(struct vcpu *vcpu, enum machine_end end
 	va_list args;
 	bool first;
 
-	pthread_mutex_lock(&machine->lock);
+	vcpu_lock(&machine->lock);
 	first = machine_request_end(machine, end, 0);
 	pthread_mutex_unlock(&machine->lock);
 	if (!first)
@@ -52,7 +53,7 @@ static void exit_io(struct vcpu *vcpu)
 		vcpu_emulate(vcpu);
 		return;
 	}
-	pthread_mutex_lock(&machine->lock);
+	vcpu_lock(&machine->lock);
 	if (io->flags & MICA_IO_WRITE) {
 		bus_write(machine->ports, io->port, io->size, io->data);
 	} else {
@@ -75,7 +76,7 @@ static void exit_extint(struct vcpu *vcpu)
 {
 	struct machine *machine = vcpu->machine;
 
-	pthread_mutex_lock(&machine->lock);
+	vcpu_lock(&machine->lock);
 	vcpu->run->extint_vector = pic_acknowledge(machine->pic) | MICA_EXTINT_VALID;
 	pthread_mutex_unlock(&machine->lock);
 }
@@ -84,7 +85,7 @@ static void exit_eoi(struct vcpu *vcpu)
 {
 	struct machine *machine = vcpu->machine;
 
-	pthread_mutex_lock(&machine->lock);
+	vcpu_lock(&machine->lock);
 	ioapic_eoi(machine->ioapic, vcpu->run->eoi.vector);
 	pthread_mutex_unlock(&machine->lock);
 }

@@ -1,11 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# rootfs-guest.sh CASE ADDRESS: what rootfs.sh has done inside of the Debian guest, where this is
-# /run/case.  ADDRESS is the host's.
+# rootfs-guest.sh CASE ADDRESS tap|user: what rootfs.sh has done inside of the Debian guest, where
+# this is /run/case.  ADDRESS is the host's.
 here=$2
+net=$3
+
+join_tap()
+{
+	ip link set eth0 up && ip addr add 10.9.8.2/24 dev eth0
+}
+
+join_user()
+{
+	mkdir -p /run/systemd/network
+	printf '[Match]\nName=eth0\n[Network]\nDHCP=ipv4\n' >/run/systemd/network/eth0.network
+	systemctl start systemd-networkd && /lib/systemd/systemd-networkd-wait-online --timeout=100
+}
 
 network()
 {
-	ip link set eth0 up && ip addr add 10.9.8.2/24 dev eth0 && ping -c 20 -i 0.2 "$here"
+	"join_$net" && ip -brief address && ping -c 20 -i 0.2 "$here"
 }
 
 streams()

@@ -1,17 +1,27 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# rootfs.sh HOST ROOT [short]: Debian 12 with systemd, four vCPUs, two disks and a network card.
-# Somebody logs in at its serial console and works.  ROOT is the disk with the root file system;
-# the disk after it is for fio.  `short' is the boot only.  The guest gets its drivers from the
-# host's modules: both run the same kernel.
+# rootfs.sh HOST ROOT [short|qcow2]: Debian 12 with systemd, four vCPUs, two disks and a network
+# card.  Somebody logs in at its serial console and works.  ROOT is the disk with the root file
+# system; the disk after it is for fio.  The guest gets its drivers from the host's modules: both
+# run the same kernel.
+#	short	the boot only
+#	qcow2	ROOT has a qcow2 image, and qemu-nbd serves it; the network is passt's, else a tap
 . /selftests/tap.sh
 . /selftests/drivers.sh
 host=$1
 root=$2
-length=$3
+how=$3
 work=/tmp/rootfs
-here=10.9.8.1
+here=10.9.8.1		# the host, for the guest
 log=$work/console
+
+# passt changes its root, which it cannot where that is the first file system of a Linux: so all of
+# this goes on where that is mounted once more, over itself.
+if [ "$how" = qcow2 ] && [ -z "$ROOTFS_SH_MOVED" ]; then
+	mkdir -p /moved
+	mount --rbind / /moved && cd /moved && mount --move . / || exit 1
+	ROOTFS_SH_MOVED=1 exec chroot . /bin/sh "$0" "$@"
+fi
 
 set_up()
 {
@@ -23,20 +33,57 @@ set_up()
 	modprobe tun
 	[ -c /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; }
 	until [ -b "$root" ] && [ -b "$spare" ]; do sleep 0.2; done
-	tunctl -t tap0 && ifconfig tap0 $here netmask 255.255.255.0 up
+	tunctl -t tap0 && ifconfig tap0 $here netmask 255.255.255.0 up || return 1
+	[ "$how" != qcow2 ] || prepare_passt
+}
+
+# passt gives its guest the address of the host's card, here that of the tap.  So the guest needs
+# another one for the host.
+prepare_passt()
+{
+	route add default gw 10.9.8.254
+	here=10.7.7.7
+	ifconfig lo 127.0.0.1 up && ifconfig lo:1 $here netmask 255.255.255.255 up
+	echo "0 2147483647" >/proc/sys/net/ipv4/ping_group_range
+	net=user
+	net_option=user
+}
+
+servers_end()
+{
+	while pidof qemu-nbd; do sleep 0.2; done
+}
+
+# The host looks into the image first, as a client of its own.
+lend_image()
+{
+	mkdir -p /var/tmp /var/lock
+	modprobe nbd
+	until [ -b /dev/nbd0 ]; do sleep 0.2; done
+	qemu-nbd -r -f qcow2 -c /dev/nbd0 "$root" || return 1
+	until [ "$(cat /sys/block/nbd0/size)" -gt 0 ]; do sleep 0.2; done
+	lent=/dev/nbd0
+}
+
+serve_image()
+{
+	qemu-nbd -d /dev/nbd0 && servers_end || return 1
+	qemu-nbd --fork -f qcow2 --discard=unmap -k $work/root.sock "$root" || return 1
+	root_disk=nbd:unix:$work/root.sock
 }
 
 # The other end of the streams is the guest's own program, with its libraries.
 serve_streams()
 {
 	mkdir -p $work/lent $work/iperf
-	mount -o ro,noload "$root" $work/lent || return 1
+	[ "$how" != qcow2 ] || lend_image || return 1
+	mount -t ext4 -o ro,noload "$lent" $work/lent || return 1
 	cp $work/lent/usr/bin/iperf3 $work/iperf/ || return 1
 	for name in ld-linux-x86-64.so.2 libiperf.so.0 libsctp.so.1 libssl.so.3 libcrypto.so.3 \
 			libm.so.6 libc.so.6; do
 		cp -L "$work/lent/usr/lib/x86_64-linux-gnu/$name" $work/iperf/ || return 1
 	done
-	umount $work/lent
+	umount $work/lent && { [ "$how" != qcow2 ] || serve_image; } || return 1
 	$work/iperf/ld-linux-x86-64.so.2 --library-path $work/iperf $work/iperf/iperf3 -s >$work/served 2>&1 &
 }
 
@@ -88,7 +135,8 @@ start()
 {
 	mkfifo $work/keys
 	mica run --memory 512M --cpus 4 --kernel "/guests/$host/vmlinuz" --initrd /guests/initrd \
-		--initrd $work/drivers.cpio --disk "$root" --disk "$spare" --rng --net tap=tap0 --stats \
+		--initrd $work/drivers.cpio --disk "$root_disk" --disk "$spare" --rng \
+		--net $net_option --stats \
 		--append "console=ttyS0 rdinit=/enter root=/dev/vda net.ifnames=0 $(tsc_words | tr '\n' ' ')" \
 		<$work/keys >$log 2>&1 &
 	guest_pid=$!
@@ -137,7 +185,7 @@ boots()
 inside()
 {
 	mark
-	echo "sh /run/case $1 $here" >&3
+	echo "sh /run/case $1 $here $net" >&3
 	wait_for "^case $1 ended: " "$2" && since_mark | grep -q "^case $1 ended: 0\$"
 }
 
@@ -151,6 +199,13 @@ flood()
 	inside flood 600 || return 1
 	since_mark | grep -E '^10[0-4][0-9]{3}$' >$work/flood
 	seq 100001 104000 | diff - $work/flood || ! since_mark | grep -n -v -E '^10[0-4][0-9]{3}$'
+}
+
+# What the guest has written is in the image, whose own tables are right.
+image_is_whole()
+{
+	servers_end
+	qemu-img check -f qcow2 "$root"
 }
 
 powers_off()
@@ -182,16 +237,21 @@ case $root in
 *a) spare=${root%a}b ;;
 *b) spare=${root%b}c ;;
 esac
+root_disk=$root
+lent=$root
+net=tap
+net_option=tap=tap0
 mkdir -p $work
 case_is "rootfs: host $host, disks and network are there" set_up
-[ "$length" = short ] || case_is "rootfs: a server for streams" serve_streams
+[ "$how" = short ] || case_is "rootfs: a server for streams" serve_streams
 make_initrd
 case_is "rootfs: login" boots
 if [ "$tap_failed" -eq 0 ]; then	# else there is nobody to work
 	case_is "rootfs: services" inside services 600
-	[ "$length" = short ] || works
+	[ "$how" = short ] || works
 	case_is "rootfs: nothing bad in the log" inside quiet 60
 	case_is "rootfs: power-off" powers_off
+	[ "$how" != qcow2 ] || case_is "rootfs: the image is whole" image_is_whole
 fi
 kill $guest_pid 2>/dev/null
 kill $follow_pid

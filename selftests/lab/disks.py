@@ -16,10 +16,12 @@ DEBIAN = {"debian-12": "bookworm"}
 PACKAGES = ("systemd-sysv", "udev", "dbus", "login", "procps", "iproute2", "iputils-ping",
             "stress-ng", "fio", "iperf3")
 DEBIAN_MIB = 640
+# A qcow2 image grows while it is written to, which the end of a disk forbids.
+QCOW2_ROOM_MIB = 64
 # Documentation is half of such a system, and is never read.
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 
-KINDS = "FILE, debian-12 or empty:MIB"
+KINDS = "FILE, debian-12, debian-12.qcow2 or empty:MIB"
 
 
 def make_tree(suite, tree):
@@ -59,6 +61,22 @@ def debian(name):
     return cache.get("root", key, lambda f: make_debian(name, f))
 
 
+def make_qcow2(raw, f):
+    if not shutil.which("qemu-img"):
+        raise LabError("a disk of the kind qcow2 needs qemu-img: install the package qemu-utils")
+    command = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, "/dev/fd/%d" % f.fileno()]
+    if subprocess.run(command, pass_fds=[f.fileno()]).returncode:
+        raise LabError("qemu-img cannot make a qcow2 image of %s" % raw)
+    f.truncate((DEBIAN_MIB + QCOW2_ROOM_MIB) * MIB)
+
+
+def qcow2(name):
+    """Path of a qcow2 image of the root file system: the disk's bytes are those of the image."""
+    raw = debian(name)
+    return cache.get("qcow2", cache.digest(os.path.basename(raw), str(QCOW2_ROOM_MIB)),
+                     lambda f: make_qcow2(raw, f))
+
+
 def empty(size):
     if not size.isdigit() or not 1 <= int(size) <= 1 << 20:
         raise LabError("--disk empty:%s: a number of MiB is needed" % size)
@@ -69,6 +87,8 @@ def find(name):
     """Path of the image that --disk names."""
     if name in DEBIAN:
         return debian(name)
+    if name.endswith(".qcow2") and name[:-len(".qcow2")] in DEBIAN:
+        return qcow2(name[:-len(".qcow2")])
     if name.startswith("empty:"):
         return empty(name[len("empty:"):])
     if not os.path.isfile(name):

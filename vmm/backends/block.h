@@ -131,7 +131,7 @@ enum block_cache {
 struct block *block_file_open(const char *path, bool read_only, enum block_cache cache,
 			      GError **error);
 /* The two halves of that, for a process that may open files and one that was given the
- * descriptor.  -1 on error. */
+ * descriptor.  -1 on error.  The first waits a little for the lock, the second does not. */
 int block_file_fd(const char *path, bool read_only, GError **error);
 /* Takes `fd` over, also on error; `path` is for messages. */
 struct block *block_file_take(int fd, const char *path, bool read_only, enum block_cache cache,

@@ -267,12 +267,12 @@ static gboolean check_kind(const char *path, int fd, uint64_t *size, GError **er
 /* What a VMM had under way when it was killed goes on in the kernel, and keeps its lock although the
  * process is gone.  The next one waits for that a little: it must not be refused, nor may it
  * read before the last of these writes has arrived. */
-static int lock_soon(int fd, const struct flock *lock)
+static int lock_soon(int fd, const struct flock *lock, int wait_ms)
 {
 	int status = fcntl(fd, F_OFD_SETLK, lock);
 
 	for (int waited = 0; status < 0 && (errno == EAGAIN || errno == EACCES) &&
-	     waited < LOCK_WAIT_MS; waited += LOCK_TRY_MS) {
+	     waited < wait_ms; waited += LOCK_TRY_MS) {
 		g_usleep(LOCK_TRY_MS * 1000);
 		status = fcntl(fd, F_OFD_SETLK, lock);
 	}
@@ -290,11 +290,11 @@ static gboolean check_access(const char *path, int fd, bool read_only, GError **
 			 read_only ? "" : " and writing");
 }
 
-static gboolean lock(const char *path, int fd, bool read_only, GError **error)
+static gboolean lock(const char *path, int fd, bool read_only, int wait_ms, GError **error)
 {
 	struct flock lock = { .l_type = read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
 
-	if (lock_soon(fd, &lock) == 0)
+	if (lock_soon(fd, &lock, wait_ms) == 0)
 		return TRUE;
 	if (errno == EAGAIN || errno == EACCES)
 		return error_set(error, "disk %s: is in use by another guest or program%s", path,
@@ -342,7 +342,7 @@ static gboolean set_up(struct file *file, const char *path, enum block_cache cac
 
 	if (!check_kind(path, file->fd, &block->size, error) ||
 	    !check_access(path, file->fd, block->read_only, error) ||
-	    !lock(path, file->fd, block->read_only, error) ||
+	    !lock(path, file->fd, block->read_only, 0, error) ||
 	    !set_direct(file, path, cache, error))
 		return FALSE;
 #ifdef MICA_HAVE_LIBURING
@@ -359,7 +359,7 @@ int block_file_fd(const char *path, bool read_only, GError **error)
 
 	if (fd < 0) {
 		error_set_errno(error, errno, "disk %s", path);
-	} else if (!lock(path, fd, read_only, error)) {
+	} else if (!lock(path, fd, read_only, LOCK_WAIT_MS, error)) {
 		close(fd);
 		return -1;
 	}

@@ -2,12 +2,14 @@
 #include "port.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "../kept.h"
+#include "../loop_lock.h"
 #include "../message.h"
 #include "port_open.h"
 
@@ -20,6 +22,7 @@ struct port {
 	int fd;				/* carries the bytes; -1: nobody is there */
 	int slave_fd;			/* of a pseudo-terminal: else it had a hang-up for ever */
 	int listen_fd;			/* of a socket */
+	int spare_fd;			/* given up to turn a client away when there are no others */
 	uv_poll_t *poll;		/* of fd; NULL: there is none, or it needs none */
 	uv_poll_t *listener;
 	struct uv_loop_s *loop;
@@ -186,7 +189,7 @@ static void happened(uv_poll_t *poll, int status, int events)
 {
 	struct port *port = poll->data;
 
-	pthread_mutex_lock(port->lock);
+	loop_lock(port->lock);
 	if (status < 0)
 		events = UV_READABLE | UV_WRITABLE;	/* an error: reading tells which */
 	if (port->full && (events & UV_WRITABLE)) {
@@ -209,6 +212,20 @@ static bool place_is_free(struct port *port)
 	return port->fd < 0;
 }
 
+/* One that cannot be let in would make the main loop come here again and again. */
+static void turn_away(struct port *port)
+{
+	int fd;
+
+	if (port->spare_fd < 0)
+		return;
+	close(port->spare_fd);
+	fd = accept4(port->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	port->spare_fd = fcntl(port->listen_fd, F_DUPFD_CLOEXEC, 0);
+}
+
 static void client_waits(uv_poll_t *poll, int status, int events)
 {
 	struct port *port = poll->data;
@@ -216,9 +233,12 @@ static void client_waits(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE)
+			turn_away(port);
 		return;
-	pthread_mutex_lock(port->lock);
+	}
+	loop_lock(port->lock);
 	if (place_is_free(port)) {
 		port->fd = fd;
 		port->poll = make_poll(port, fd);
@@ -243,6 +263,7 @@ static gboolean open_kind(struct port *port, const char *path, GError **error)
 		if (port->listen_fd < 0)
 			return FALSE;
 		port->path = g_strdup(path);
+		port->spare_fd = fcntl(port->listen_fd, F_DUPFD_CLOEXEC, 0);
 		port->listener = make_poll(port, port->listen_fd);
 		return port->listener != NULL;
 	case PORT_FILE:
@@ -270,6 +291,7 @@ struct port *port_open(struct uv_loop_s *loop, pthread_mutex_t *lock, enum port_
 	port->fd = -1;
 	port->slave_fd = -1;
 	port->listen_fd = -1;
+	port->spare_fd = -1;
 	if (open_kind(port, path, error))
 		return port;
 	g_prefix_error(error, "port %s: ", name);
@@ -300,6 +322,8 @@ void port_free(struct port *port)
 			unlink(port->path);
 		close(port->listen_fd);
 	}
+	if (port->spare_fd >= 0)
+		close(port->spare_fd);
 	g_free(port->path);
 	g_free(port);
 }

@@ -6,6 +6,7 @@
 #include "../backends/net.h"
 #include "../device_words.h"
 #include "../devices/block/device.h"
+#include "../loop_lock.h"
 #include "../machine_virtio.h"
 #include "internal.h"
 
@@ -84,7 +85,7 @@ JsonArray *device_commands_describe(struct machine *machine)
 {
 	JsonArray *array = json_array_new();
 
-	pthread_mutex_lock(&machine->lock);
+	loop_lock(&machine->lock);
 	for (unsigned int i = 0; i < machine_device_count(machine); i++)
 		json_array_add_object_element(array, describe(machine_device_at(machine, i)));
 	pthread_mutex_unlock(&machine->lock);
@@ -136,7 +137,7 @@ static JsonObject *attach_disk(struct machine *machine, const struct machine_dis
 	block = block_file_take(fd, disk->path, disk->read_only, disk->cache, error);
 	if (!block)
 		return NULL;
-	pthread_mutex_lock(&machine->lock);
+	loop_lock(&machine->lock);
 	function = machine_attach_disk(machine, disk, block, error);
 	if (function)
 		result = describe(function);
@@ -187,7 +188,7 @@ static JsonObject *attach_net(struct machine *machine, const struct machine_net 
 	struct machine_function *function;
 	JsonObject *result = NULL;
 
-	pthread_mutex_lock(&machine->lock);
+	loop_lock(&machine->lock);
 	function = machine_attach_net(machine, net, end, error);
 	if (function)
 		result = describe(function);
@@ -296,7 +297,7 @@ static void command_detach(struct control_call *call, JsonObject *arguments, voi
 	struct machine_function *function;
 	g_autoptr(GError) error = NULL;
 
-	pthread_mutex_lock(&machine->lock);
+	loop_lock(&machine->lock);
 	function = find(machine, call, id);
 	if (!function)
 		goto out;
@@ -336,7 +337,7 @@ static void command_resize(struct control_call *call, JsonObject *arguments, voi
 	g_autoptr(GError) error = NULL;
 	JsonObject *result = NULL;
 
-	pthread_mutex_lock(&machine->lock);
+	loop_lock(&machine->lock);
 	function = find(machine, call, text_of(arguments, "device"));
 	if (function && machine_resize_disk(function, size, shrink, &error))
 		result = describe(function);

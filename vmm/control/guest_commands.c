@@ -9,6 +9,7 @@
 
 #include "../chipset/chipset.h"
 #include "../error.h"
+#include "../loop_lock.h"
 #include "../machine_pause.h"
 #include "../vcpu.h"
 #include "guest_commands.h"
@@ -56,7 +57,7 @@ static const char *state_name(struct machine *machine)
 {
 	const char *name = machine_paused(machine) ? "paused" : "running";
 
-	pthread_mutex_lock(&machine->lock);
+	loop_lock(&machine->lock);
 	if (machine->end != MACHINE_RUNS)
 		name = "ending";
 	pthread_mutex_unlock(&machine->lock);
@@ -141,7 +142,7 @@ static void command_stop(struct control_call *call, JsonObject *arguments, void 
 				  "button: resume it first");
 		return;
 	}
-	pthread_mutex_lock(&machine->lock);
+	loop_lock(&machine->lock);
 	pm_press_power_button(machine->pm);
 	pthread_mutex_unlock(&machine->lock);
 	control_call_done(call, NULL);
@@ -153,7 +154,7 @@ static void end_machine(struct control_call *call, void *opaque, enum machine_en
 	struct machine *machine = server->machine;
 	bool first;
 
-	pthread_mutex_lock(&machine->lock);
+	loop_lock(&machine->lock);
 	first = machine_request_end(machine, end, 0);
 	pthread_mutex_unlock(&machine->lock);
 	if (first)

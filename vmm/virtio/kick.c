@@ -4,6 +4,7 @@
 #include <uv.h>
 
 #include "../error.h"
+#include "../loop_lock.h"
 
 struct virtio_kick {
 	uv_async_t async;
@@ -16,7 +17,7 @@ static void kicked(uv_async_t *handle)
 {
 	struct virtio_kick *kick = handle->data;
 
-	pthread_mutex_lock(kick->lock);
+	loop_lock(kick->lock);
 	kick->work(kick->opaque);
 	pthread_mutex_unlock(kick->lock);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../error.h"
+#include "../loop_lock.h"
 #include "pci_internal.h"
 
 #define VENDOR_ID		0x1af4u
@@ -84,7 +85,7 @@ static void deliver(uv_async_t *handle)
 	struct virtio_pci *pci = handle->data;
 	unsigned long queues;
 
-	pthread_mutex_lock(pci->lock);
+	loop_lock(pci->lock);
 	queues = atomic_exchange(&pci->wanted_queues, 0);
 	for (unsigned int i = 0; queues; i++, queues >>= 1)
 		if (queues & 1)

@@ -25,7 +25,7 @@ static void change(struct input *input, uint8_t *bytes, size_t size)
 {
 	uint8_t how = take8(input);
 	size_t width = (size_t)1 << how % 4;
-	size_t at = how & 0x10 ? 0x1f0 + take8(input) : take_value(input, 2);
+	size_t at = how & 0x10 ? 0x1f0u + take8(input) : take_value(input, 2);
 	uint64_t value = some_value(input, width);
 
 	at %= size;

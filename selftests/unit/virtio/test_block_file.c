@@ -7,6 +7,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/virtio_blk.h>
 #include <poll.h>
 #include <signal.h>
@@ -257,6 +258,24 @@ static void full_host(void **unused)
 	close_disk(&disk);
 }
 
+/* Whoever hands a descriptor over must have its lock: the main loop does not wait for it. */
+static void lock_is_not_waited_for(void **unused)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GTimer) timer = NULL;
+	struct disk disk;
+	int fd;
+
+	(void)unused;
+	assert_true(open_disk(&disk, MIB, BLOCK_CACHE_HOST));
+	fd = open(disk.path, O_RDWR | O_CLOEXEC);
+	timer = g_timer_new();
+	assert_null(block_file_take(fd, disk.path, false, BLOCK_CACHE_HOST, &error));
+	assert_true(g_timer_elapsed(timer, NULL) < 2);
+	assert_non_null(strstr(error->message, "in use"));
+	close_disk(&disk);
+}
+
 /* ---------------------------------------------------------------- zeroes */
 
 /* A file system that knows holes, but not how to zero a range. */
@@ -475,6 +494,7 @@ int main(void)
 		cmocka_unit_test(part_fails), cmocka_unit_test(drained),
 		cmocka_unit_test(no_memory_for_a_while), cmocka_unit_test(no_memory_while_drained),
 		cmocka_unit_test(thread_tries_again), cmocka_unit_test(full_host),
+		cmocka_unit_test(lock_is_not_waited_for),
 		cmocka_unit_test(zeroes_are_written), cmocka_unit_test(zeroes_end_at_a_drain),
 	};
 

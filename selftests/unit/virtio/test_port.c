@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -132,14 +133,20 @@ static void make_room(struct fixture *f, size_t room)
 }
 
 /* Connected, and the loop knows. */
-static int client(struct fixture *f)
+static void connect_to(struct fixture *f, int fd)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	strcpy(address.sun_path, f->path);
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	turn(f);
+}
+
+static int client(struct fixture *f)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	connect_to(f, fd);
 	return fd;
 }
 
@@ -183,6 +190,32 @@ static void clients_come_and_go(void **state)
 		assert_int_equal(f->goings, turns);
 		assert_int_equal(put(f, "nobody", 6), 6);
 	}
+}
+
+/* Whoever comes then is turned away: it would end each wait of the main loop. */
+static void no_descriptors_left(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit before, limit = { 64, 64 };
+	int fds[64], fd, count = 0;
+	char byte;
+
+	open_port(f, PORT_SOCKET);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit.rlim_max = before.rlim_max;
+	fds[count++] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	while ((fd = dup(STDERR_FILENO)) >= 0)
+		fds[count++] = fd;
+	connect_to(f, fds[0]);
+	assert_int_equal(recv(fds[0], &byte, 1, MSG_DONTWAIT), 0);
+	assert_int_equal(f->comings, 0);
+	while (count)
+		close(fds[--count]);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	fd = client(f);
+	assert_int_equal(f->comings, 1);
+	close(fd);
 }
 
 /* What a client has sent arrives also if it has gone already. */
@@ -404,7 +437,8 @@ static void pseudo_terminals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(clients_come_and_go), TEST(last_words), TEST(one_at_a_time),
+		TEST(clients_come_and_go), TEST(no_descriptors_left), TEST(last_words),
+		TEST(one_at_a_time),
 		TEST(slow_client), TEST(slow_guest), TEST(takes_its_place),
 		TEST(files), TEST(pipes), TEST(full_disks), TEST(pseudo_terminals),
 	};
