@@ -12,8 +12,9 @@ import sys
 
 TAP_CASE = re.compile(r"^(not )?ok\b(?:[^#]*)(?:#\s*(\w+))?", re.MULTILINE)
 
-# Of each stream of a failed test.
+# Of each stream of a failed test: its end, and what stands around each case that failed.
 LINES_SHOWN = 40
+LINES_AROUND = 5
 
 # A case of boot.sh that has passed, in a test whose name begins with its backend.
 PAIR = re.compile(r"^ok\b.* boot: (host \w+, guest \w+)$", re.MULTILINE)
@@ -49,11 +50,20 @@ def cases(test):
     return passed, failed, skipped
 
 
+def telling(lines):
+    """Of a failed test's lines those to show."""
+    shown = set(range(len(lines) - LINES_SHOWN, len(lines)))
+    for at, line in enumerate(lines):
+        if line.startswith("not ok"):
+            shown.update(range(at - LINES_AROUND, at + LINES_AROUND + 1))
+    return [line for at, line in enumerate(lines) if at in shown]
+
+
 def tell_failure(test, failed):
-    """Name the test, with the end of its output, which is far above in a long run."""
+    """Name the test, with what it said of its failure, which is far above in a long run."""
     print("failed: %s (%d cases, result %s)" % (test["name"], failed, test["result"]))
     for stream in ("stdout", "stderr"):
-        for line in (test.get(stream) or "").splitlines()[-LINES_SHOWN:]:
+        for line in telling((test.get(stream) or "").splitlines()):
             print("  | " + line)
 
 

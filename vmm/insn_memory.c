@@ -71,11 +71,14 @@ static bool type_allows(const struct insn *insn, const struct mica_segment *segm
 	return !(access & ACCESS_WRITE) || (segment->attr & SEG_TYPE_RW);
 }
 
-static bool limit_allows(const struct mica_segment *segment, uint64_t offset, unsigned int size)
+/* Code never expands down, whatever type a saved state gives CS. */
+static bool limit_allows(const struct mica_segment *segment, uint64_t offset, unsigned int size,
+			 unsigned int access)
 {
 	uint64_t last = offset + size - 1;
 
-	if (!(segment->attr & SEG_TYPE_CODE) && (segment->attr & SEG_TYPE_EXPAND_DOWN))
+	if (!((segment->attr & SEG_TYPE_CODE) || (access & ACCESS_FETCH)) &&
+	    (segment->attr & SEG_TYPE_EXPAND_DOWN))
 		return offset > segment->limit &&
 		       last <= (segment->attr & SEG_DB ? 0xffffffff : 0xffff);
 	return last <= segment->limit;
@@ -93,7 +96,7 @@ enum insn_result memory_linear(struct insn *insn, enum segment segment, uint64_t
 		return INSN_DONE;
 	}
 	if ((descriptor->attr & MICA_SEG_UNUSABLE) || !type_allows(insn, descriptor, access) ||
-	    !limit_allows(descriptor, offset, size))
+	    !limit_allows(descriptor, offset, size, access))
 		return segment_fault(insn, segment);
 	*linear = (uint32_t)(descriptor->base + offset);
 	return INSN_DONE;

@@ -157,6 +157,20 @@ static void test_code_limit(void **state)
 	assert_gp(world, RUN(world, "\x8b\x03"));
 }
 
+/* No CPU has such a CS, but a saved state may; its limit is a limit nonetheless. */
+static void test_code_expands_down(void **state)
+{
+	struct world *world = *state;
+
+	world_protected(world, true);
+	world->state.gprs.rbx = DEVICE;
+	world->state.segs.cs.attr = (world->state.segs.cs.attr & ~0xfu) | 7;
+	world->state.segs.cs.limit = CODE - 1;
+	assert_gp(world, RUN(world, "\x8b\x03"));
+	world->state.segs.cs.limit = CODE + 1;
+	assert_int_equal(RUN(world, "\x8b\x03"), INSN_DONE);
+}
+
 /* ------------------------------------------------------------ page tables */
 
 static void map_long(struct world *world, uint64_t rights)
@@ -498,6 +512,7 @@ int main(void)
 		TEST(test_real_mode_segments),
 		TEST(test_canonical),
 		TEST(test_code_limit),
+		TEST(test_code_expands_down),
 		TEST(test_long_walk),
 		TEST(test_five_levels),
 		TEST(test_large_pages),
