@@ -176,6 +176,9 @@ static void at_call(pid_t tid)
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info), &info) <= 0 ||
 	    (info.op != PTRACE_SYSCALL_INFO_ENTRY && info.op != PTRACE_SYSCALL_INFO_SECCOMP))
 		return;
+	/* The same call's second stop, after which the thread may be confined already. */
+	if (info.op == PTRACE_SYSCALL_INFO_SECCOMP && !runs(thread))
+		return;
 	if (thread->confined)
 		note_call(thread, &info);
 	/* libseccomp tries what the kernel knows, without a filter. */

@@ -61,7 +61,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	  IS(1, MICA_VCPU_SET_PIN) },
 	{ "ioctl", "MICA_VM_SIGNAL_MSI", SYS_ioctl, V | M, 0, "interrupts of chips and devices",
 	  NULL, IS(1, MICA_VM_SIGNAL_MSI) },
-	{ "ioctl", "MICA_VM_BIND_IO", SYS_ioctl, V, 0, "BARs that the guest moves", NULL,
+	{ "ioctl", "MICA_VM_BIND_IO", SYS_ioctl, V | M, 0, "BARs that the guest moves", NULL,
 	  IS(1, MICA_VM_BIND_IO) },
 	{ "ioctl", "MICA_VM_UNBIND_IO", SYS_ioctl, V | M, 0, "BARs that the guest moves", NULL,
 	  IS(1, MICA_VM_UNBIND_IO) },
