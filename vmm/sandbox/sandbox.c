@@ -7,6 +7,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -104,13 +105,17 @@ static int compare(const void *a, const void *b)
 }
 
 /* GLib opens files when it first needs a random number, or a message of the system's; the
- * qsort() of glibc up to 2.36 asks how much memory there is when it first sorts 1 KiB or more. */
+ * qsort() of glibc up to 2.36 asks how much memory there is when it first sorts 1 KiB or more;
+ * the getrandom() of glibc from 2.41 on counts the CPUs when a thread first needs it, and only
+ * the main one does. */
 static void warm_up(void)
 {
 	g_autofree char *message = g_strdup(g_strerror(EIO));
 	char many[MANY] = { 0 };
 
 	(void)message;
+	if (getrandom(many, 1, GRND_NONBLOCK) != 1)
+		many[0] = 1;
 	qsort(many, sizeof(many), 1, compare);
 	mallopt(M_ARENA_MAX, ARENAS);
 	g_random_int();

@@ -24,6 +24,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "console_tty.h"
 #include "exit_status.h"
 #include "sandbox/landlock.h"
 #include "sandbox/rules.h"
@@ -144,7 +145,7 @@ static void try_execve(void)
 
 static void try_openat(void)
 {
-	open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+	open("/etc/passwd", O_RDWR | O_CLOEXEC);
 }
 
 static void try_socket(void)
@@ -238,6 +239,13 @@ static void act_ring(void)
 		_exit(1);
 }
 
+/* Nor is there a file in reserve for it, which libuv asks for. */
+static void act_reserve(void)
+{
+	if (open("/", O_RDONLY | O_CLOEXEC) >= 0 || errno != EACCES)
+		_exit(1);
+}
+
 static void act_writev(void)
 {
 	struct iovec part = { "", 0 };
@@ -253,6 +261,9 @@ static void kinds_differ(void **state)
 	assert_int_equal(try(THREAD_MAIN, act_ring, said, sizeof(said)), FINE);
 	assert_int_equal(try(THREAD_VCPU, act_ring, said, sizeof(said)), EXIT_STATUS_FORBIDDEN);
 	assert_int_equal(try(THREAD_IO, act_ring, said, sizeof(said)), EXIT_STATUS_FORBIDDEN);
+	assert_int_equal(try(THREAD_MAIN, act_reserve, said, sizeof(said)), FINE);
+	assert_int_equal(try(THREAD_VCPU, act_reserve, said, sizeof(said)),
+			 EXIT_STATUS_FORBIDDEN);
 	assert_int_equal(try(THREAD_MAIN, act_seccomp, said, sizeof(said)), FINE);
 	assert_int_equal(try(THREAD_VCPU, act_seccomp, said, sizeof(said)),
 			 EXIT_STATUS_FORBIDDEN);
@@ -389,6 +400,44 @@ static void older_threads_give_up_the_same(void **state)
 	assert_int_equal(WEXITSTATUS(status), FINE);
 }
 
+/* ---------------------------------------------------------------- the shell's terminal */
+
+static int on_own_terminal(void)
+{
+	const struct sandbox_config config = { .restart = FALSE };
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int slave = -1;
+
+	if (setsid() >= 0 && unlockpt(master) == 0)
+		slave = open(ptsname(master), O_RDWR | O_CLOEXEC);
+	if (slave < 0 || tcgetpgrp(slave) != getpgrp())
+		return 1;
+	console_tty_prepare();
+	if (!sandbox_prepare(&config, NULL))
+		return 2;
+	thread_confine(THREAD_MAIN);
+	for (unsigned int i = 0; i < 2; i++) {
+		if (!console_tty_enter(slave))
+			return 3;
+		console_tty_leave();
+	}
+	return FINE;
+}
+
+static void the_controlling_terminal_is_used(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	if (pid == 0)
+		_exit(on_own_terminal());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), FINE);
+}
+
 /* ---------------------------------------------------------------- Landlock */
 
 static int landlocked(const char *folder)
@@ -441,6 +490,7 @@ int main(void)
 		cmocka_unit_test(kinds_differ),
 		cmocka_unit_test(libraries_work),
 		cmocka_unit_test(older_threads_give_up_the_same),
+		cmocka_unit_test(the_controlling_terminal_is_used),
 		cmocka_unit_test(landlock_leaves_one_thing),
 	};
 
