@@ -268,15 +268,13 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "memfd_create", NULL, SYS_memfd_create, R, 0, "memory that virtiofsd shares", SHARE, ANY },
 	{ "fcntl", "F_ADD_SEALS", SYS_fcntl, R, 0, "memory that virtiofsd shares", SHARE,
 	  IS(1, F_ADD_SEALS) },
-	{ "dup", NULL, SYS_dup, R, 0, "the control socket", NULL, ANY },
-	{ "listen", NULL, SYS_listen, R, 0, "the control socket", NULL, ANY },
 	{ "socketpair", NULL, SYS_socketpair, R, 0, "a console that clients attach to", NULL, ANY },
 	{ "pipe2", NULL, SYS_pipe2, R, 0, "the main loop", NULL, ANY },
 	{ "timerfd_create", NULL, SYS_timerfd_create, R, 0, "the guest's timers", NULL, ANY },
 	{ "signalfd4", NULL, SYS_signalfd4, R, 0, "signals", NULL, ANY },
 	{ "sysinfo", NULL, SYS_sysinfo, R, 0, "how much memory the host has", NULL, ANY },
 	/* libuv wants a descriptor to give up when there are no others, and does without. */
-	{ "openat", "O_RDONLY | O_CLOEXEC", SYS_openat, R, EACCES, "the main loop", NULL,
+	{ "openat", "O_RDONLY | O_CLOEXEC", SYS_openat, M, EACCES, "the main loop, clients", NULL,
 	  IS(2, O_RDONLY | O_CLOEXEC) },
 };
 
