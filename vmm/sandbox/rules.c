@@ -105,6 +105,8 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "ioctl", "TCSETS", SYS_ioctl, M, 0, "the terminal's modes", NULL, IS(1, TCSETS) },
 	{ "ioctl", "TCSETS", SYS_ioctl, V | I, 0, "gives the terminal back", DYING,
 	  IS(1, TCSETS) },
+	{ "ioctl", "TCGETS", SYS_ioctl, V | I, 0, "libc looks whether the terminal took its modes",
+	  DYING, IS(1, TCGETS) },
 	{ "ioctl", "TIOCGPGRP", SYS_ioctl, M, 0, "whether the terminal is ours", NULL,
 	  IS(1, TIOCGPGRP) },
 	{ "ioctl", "TIOCGPTN", SYS_ioctl, R, 0, "the pseudo-terminal's name", NULL,
