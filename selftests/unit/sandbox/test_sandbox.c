@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -84,6 +85,9 @@ static void rules_differ(void **state)
 
 /* ---------------------------------------------------------------- children */
 
+/* The child's, if it has one; -1: none. */
+static int terminal = -1;
+
 struct attempt {
 	enum thread_kind kind;
 	void (*act)(void);
@@ -107,6 +111,8 @@ static void attempt_in_child(const struct attempt *attempt)
 	if (!sandbox_prepare(&config, NULL))
 		_exit(1);
 	thread_confine(THREAD_MAIN);
+	if (terminal >= 0 && !console_tty_enter(terminal))
+		_exit(1);
 	if (attempt->kind == THREAD_MAIN)
 		attempt->act();
 	else if (!pthread_create(&thread, NULL, attempt_thread, (void *)attempt))
@@ -222,6 +228,34 @@ static void forbidden_calls_end_the_process(void **state)
 				fail_msg("%s%s: status %d, \"%s\"", forbidden[i].call, names[kind],
 					 status, said);
 		}
+}
+
+static bool is_cooked(int fd)
+{
+	struct termios modes;
+
+	return !tcgetattr(fd, &modes) && (modes.c_lflag & ICANON);
+}
+
+/* Whichever thread ends the process, by a forbidden call or by a failed assertion. */
+static void the_terminal_is_given_back(void **state)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	char said[1024];
+
+	(void)state;
+	assert_int_equal(unlockpt(master), 0);
+	terminal = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(is_cooked(terminal));
+	for (enum thread_kind kind = 0; kind < THREAD_KINDS; kind++) {
+		assert_int_equal(try(kind, try_execve, said, sizeof(said)), EXIT_STATUS_FORBIDDEN);
+		assert_true(is_cooked(terminal));
+		assert_int_equal(try(kind, abort, said, sizeof(said)), 128 + SIGABRT);
+		assert_true(is_cooked(terminal));
+	}
+	close(terminal);
+	close(master);
+	terminal = -1;
 }
 
 /* What a kind of thread has and another has not. */
@@ -487,6 +521,7 @@ int main(void)
 		cmocka_unit_test(vcpus_have_few_calls),
 		cmocka_unit_test(rules_differ),
 		cmocka_unit_test(forbidden_calls_end_the_process),
+		cmocka_unit_test(the_terminal_is_given_back),
 		cmocka_unit_test(kinds_differ),
 		cmocka_unit_test(libraries_work),
 		cmocka_unit_test(older_threads_give_up_the_same),
