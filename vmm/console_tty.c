@@ -57,8 +57,10 @@ static bool console_tty_is_ours(int fd)
 {
 	pid_t foreground = tcgetpgrp(fd);
 
+	if (foreground < 0)
+		return true;
 	console_tty_prepare();
-	return foreground < 0 || foreground == tty.group;
+	return foreground == tty.group;
 }
 
 bool console_tty_enter(int fd)

@@ -5,6 +5,7 @@
  */
 #include "rules.h"
 
+#include <asm/termbits.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -38,6 +39,7 @@
 #define LOST	"a disk's server that is lost at that moment"
 #define NO_VDSO	"the lab's hosts have a clock that needs no call"
 #define DEBIAN_13	"of the libraries of Debian 13"
+#define GLIBC_2_42	"of a glibc that is newer than Debian 13's"
 #define CHANCE	"memory and time must fall so"
 #define NBD	"the lab has no NBD server"
 #define NO_RING	"the lab's hosts have io_uring"
@@ -107,6 +109,10 @@ const struct sandbox_rule sandbox_rules[] = {
 	  IS(1, TCSETS) },
 	{ "ioctl", "TCGETS", SYS_ioctl, V | I, 0, "libc looks whether the terminal took its modes",
 	  DYING, IS(1, TCGETS) },
+	{ "ioctl", "TCGETS2", SYS_ioctl, V | I | M, 0, "the same, glibc from 2.42 on", GLIBC_2_42,
+	  IS(1, TCGETS2) },
+	{ "ioctl", "TCSETS2", SYS_ioctl, V | I | M, 0, "the same, glibc from 2.42 on", GLIBC_2_42,
+	  IS(1, TCSETS2) },
 	{ "ioctl", "TIOCGPGRP", SYS_ioctl, M, 0, "whether the terminal is ours", NULL,
 	  IS(1, TIOCGPGRP) },
 	{ "ioctl", "TIOCGPTN", SYS_ioctl, R, 0, "the pseudo-terminal's name", NULL,
@@ -271,6 +277,8 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "pipe2", NULL, SYS_pipe2, R, 0, "the main loop", NULL, ANY },
 	{ "timerfd_create", NULL, SYS_timerfd_create, R, 0, "the guest's timers", NULL, ANY },
 	{ "signalfd4", NULL, SYS_signalfd4, R, 0, "signals", NULL, ANY },
+	{ "access", NULL, SYS_access, R, EACCES, "who holds the CPU if it is not free",
+	  "another hypervisor must take it between two lives", ANY },
 	{ "sysinfo", NULL, SYS_sysinfo, R, 0, "how much memory the host has", NULL, ANY },
 	/* libuv wants a descriptor to give up when there are no others, and does without. */
 	{ "openat", "O_RDONLY | O_CLOEXEC", SYS_openat, M, EACCES, "the main loop, clients", NULL,

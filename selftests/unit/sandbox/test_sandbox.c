@@ -88,6 +88,9 @@ static void rules_differ(void **state)
 /* The child's, if it has one; -1: none. */
 static int terminal = -1;
 
+/* A reset starts the child's guest anew. */
+static gboolean restart;
+
 struct attempt {
 	enum thread_kind kind;
 	void (*act)(void);
@@ -104,7 +107,7 @@ static void *attempt_thread(void *opaque)
 
 static void attempt_in_child(const struct attempt *attempt)
 {
-	const struct sandbox_config config = { .restart = FALSE };
+	const struct sandbox_config config = { .restart = restart };
 	pthread_t thread;
 
 	signals_prepare_kick();
@@ -194,6 +197,19 @@ static void try_ptrace(void)
 	syscall(SYS_ptrace, 0, 0, 0, 0);
 }
 
+/* getpid() of i386. */
+static void try_gate(void)
+{
+	long number = 20;
+
+	asm volatile("int $0x80" : "+a"(number) : : "memory");
+}
+
+static void try_x32(void)
+{
+	syscall(0x40000000 | SYS_getpid);
+}
+
 static const struct {
 	const char *call;
 	void (*act)(void);
@@ -208,6 +224,8 @@ static const struct {
 	{ "(getppid)", try_other_process },
 	{ "(tgkill)", try_kill },
 	{ "(ptrace)", try_ptrace },
+	{ "of a 32-bit program", try_gate },
+	{ "(unknown)", try_x32 },
 };
 
 static void forbidden_calls_end_the_process(void **state)
@@ -258,6 +276,21 @@ static void the_terminal_is_given_back(void **state)
 	terminal = -1;
 }
 
+static void act_sent(void)
+{
+	raise(SIGSYS);
+}
+
+static void signals_of_others_are_told_apart(void **state)
+{
+	char said[1024];
+
+	(void)state;
+	assert_int_equal(try(THREAD_MAIN, act_sent, said, sizeof(said)), EXIT_STATUS_ERROR);
+	assert_non_null(strstr(said, "has sent SIGSYS"));
+	assert_null(strstr(said, "forbidden"));
+}
+
 /* What a kind of thread has and another has not. */
 static void act_seccomp(void)
 {
@@ -306,7 +339,32 @@ static void kinds_differ(void **state)
 			 EXIT_STATUS_FORBIDDEN);
 }
 
+/* Another hypervisor may have taken the CPU. */
+static void act_access(void)
+{
+	if (access("/", F_OK) >= 0 || errno != EACCES)
+		_exit(1);
+}
+
+static void the_next_life_differs(void **state)
+{
+	char said[1024];
+
+	(void)state;
+	assert_int_equal(try(THREAD_MAIN, act_access, said, sizeof(said)), EXIT_STATUS_FORBIDDEN);
+	restart = TRUE;
+	assert_int_equal(try(THREAD_MAIN, act_access, said, sizeof(said)), FINE);
+	restart = FALSE;
+}
+
 /* ---------------------------------------------------------------- what must work */
+
+/* TCGETS2 and TCSETS2, whose header does not go with <termios.h>: glibc's from 2.42 on. */
+static void use_new_modes(void)
+{
+	syscall(SYS_ioctl, -1, _IOC(_IOC_READ, 'T', 0x2a, 44), NULL);
+	syscall(SYS_ioctl, -1, _IOC(_IOC_WRITE, 'T', 0x2b, 44), NULL);
+}
 
 static void allocate(void)
 {
@@ -341,6 +399,7 @@ static void use_libraries(void)
 
 	allocate();
 	sort();
+	use_new_modes();
 	for (int number = 1; number < 40; number++) {
 		g_free(text);
 		text = g_strdup_printf("%s %s", g_strerror(number), strerror(number));
@@ -522,7 +581,9 @@ int main(void)
 		cmocka_unit_test(rules_differ),
 		cmocka_unit_test(forbidden_calls_end_the_process),
 		cmocka_unit_test(the_terminal_is_given_back),
+		cmocka_unit_test(signals_of_others_are_told_apart),
 		cmocka_unit_test(kinds_differ),
+		cmocka_unit_test(the_next_life_differs),
 		cmocka_unit_test(libraries_work),
 		cmocka_unit_test(older_threads_give_up_the_same),
 		cmocka_unit_test(the_controlling_terminal_is_used),
