@@ -61,14 +61,9 @@ static int give_up(void)
 }
 
 /* A thread of the guest's first life may be older than the main thread's confinement. */
-static bool born_confined(void)
-{
-	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) < 0 && errno == SANDBOX_BORN_CONFINED;
-}
-
 static int confine_thread(enum thread_kind kind)
 {
-	int status = born_confined() ? 0 : give_up();
+	int status = thread_born_confined() ? 0 : give_up();
 
 	return status ? status : sandbox_filter_load(sandbox.filters[kind]);
 }
