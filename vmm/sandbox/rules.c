@@ -151,6 +151,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	  LACKS(2, PROT_EXEC) },
 	{ "munmap", NULL, SYS_munmap, M, 0, "malloc, stacks", NULL, ANY },
 	{ "munmap", NULL, SYS_munmap, V | I, 0, "malloc", CHANCE, ANY },
+	/* Arrays of other threads stay below the 128 KiB from which malloc maps a block. */
 	{ "mremap", NULL, SYS_mremap, M, 0, "realloc", CHANCE, ANY },
 	{ "madvise", NULL, SYS_madvise, V | I, 0, "the end of a thread, the balloon", NULL, ANY },
 	{ "madvise", NULL, SYS_madvise, M, 0, "the balloon", CHANCE, ANY },
@@ -257,7 +258,8 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "epoll_create1", NULL, SYS_epoll_create1, M, 0, "mica attach; the next life's main loop",
 	  NULL, ANY },
 	/* A ring of the main thread could be of any kind: what makes it is in memory, where a filter
-	 * cannot see it.  Attached disks, and libuv from 1.45 on, do without. */
+	 * cannot see it.  Attached disks do without, and so does the next life's main loop, with
+	 * libuv from 1.45 on (loop_init.c has the first life's). */
 	{ "io_uring_setup", NULL, SYS_io_uring_setup, M, ENOSYS, "mica attach, the main loop", HOT,
 	  ANY },
 

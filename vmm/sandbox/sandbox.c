@@ -116,6 +116,34 @@ static void warm_up(void)
 	g_random_int();
 }
 
+/* ---------------------------------------------------------------- GLib's messages */
+
+/* GLib's own asks whether standard error is the journal, by calls that nobody may make. */
+static GLogWriterOutput write_log(GLogLevelFlags level, const GLogField *fields, gsize count,
+				  gpointer opaque)
+{
+	(void)opaque;
+	for (gsize i = 0; i < count && !(level & (G_LOG_LEVEL_INFO | G_LOG_LEVEL_DEBUG)); i++)
+		if (g_str_equal(fields[i].key, "MESSAGE"))
+			message("%s", (const char *)fields[i].value);
+	return G_LOG_WRITER_HANDLED;
+}
+
+/* A failed assertion says so a second time on standard output, for test programs. */
+static void print_nothing(const char *text)
+{
+	(void)text;
+}
+
+static void take_messages(void)
+{
+	g_log_set_writer_func(write_log, NULL, NULL);
+	g_set_printerr_handler(message_text);
+	g_set_print_handler(print_nothing);
+}
+
+/* ---------------------------------------------------------------- all of it */
+
 static gboolean make_filters(const struct sandbox_config *config, GError **error)
 {
 	const struct sandbox_host host = { .pid = getpid() };
@@ -139,6 +167,7 @@ gboolean sandbox_prepare(const struct sandbox_config *config, GError **error)
 	if (!make_filters(config, error))
 		return FALSE;
 	warm_up();
+	take_messages();
 	sandbox.ruleset = landlock_prepare(config->folders);
 	if (sandbox.ruleset < 0)
 		message("this kernel has no Landlock, or it is switched off: the guest is confined by "

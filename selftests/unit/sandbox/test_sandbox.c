@@ -291,6 +291,30 @@ static void signals_of_others_are_told_apart(void **state)
 	assert_null(strstr(said, "forbidden"));
 }
 
+static void act_critical(void)
+{
+	g_critical("a mistake");
+}
+
+static void act_assert(void)
+{
+	g_assert(getpid() == 0);
+}
+
+/* GLib's messages come, and what they are about happens. */
+static void own_mistakes_are_told(void **state)
+{
+	char said[1024];
+
+	(void)state;
+	for (enum thread_kind kind = 0; kind < THREAD_KINDS; kind++) {
+		assert_int_equal(try(kind, act_critical, said, sizeof(said)), FINE);
+		assert_string_equal(said, "mica: a mistake\n");
+		assert_int_equal(try(kind, act_assert, said, sizeof(said)), 128 + SIGABRT);
+		assert_non_null(strstr(said, "assertion failed"));
+	}
+}
+
 /* What a kind of thread has and another has not. */
 static void act_seccomp(void)
 {
@@ -582,6 +606,7 @@ int main(void)
 		cmocka_unit_test(forbidden_calls_end_the_process),
 		cmocka_unit_test(the_terminal_is_given_back),
 		cmocka_unit_test(signals_of_others_are_told_apart),
+		cmocka_unit_test(own_mistakes_are_told),
 		cmocka_unit_test(kinds_differ),
 		cmocka_unit_test(the_next_life_differs),
 		cmocka_unit_test(libraries_work),
