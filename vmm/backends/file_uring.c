@@ -161,14 +161,6 @@ static void start_waiting(struct file *file)
 		}
 }
 
-static int pwrite_zeroes(struct file *file, const struct block_request *request)
-{
-	ssize_t count = pwrite(file->fd, file->zeroes, MIN(FILE_ZEROES, request->left_length),
-			       file_part_offset(request));
-
-	return count < 0 ? -errno : count;
-}
-
 /* As judge(). */
 static int judge_clear(struct file *file, struct block_request *request, int result)
 {
@@ -177,7 +169,8 @@ static int judge_clear(struct file *file, struct block_request *request, int res
 		return 1;
 	}
 	if (request->zeroing && result == -EAGAIN)	/* not without waiting: then by waiting */
-		result = pwrite_zeroes(file, request);
+		result = file_write_zeroes(file, file_part_offset(request),
+					   request->left_length);
 	if (!request->zeroing || result < 0)
 		return file_cleared(file, request, result);
 	request->left_length -= result;

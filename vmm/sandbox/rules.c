@@ -192,6 +192,8 @@ const struct sandbox_rule sandbox_rules[] = {
 	/* Time. */
 	{ "clock_gettime", NULL, SYS_clock_gettime, M, 0, "processor time of vCPUs", NULL, ANY },
 	{ "clock_gettime", NULL, SYS_clock_gettime, V | I, 0, "clocks of the host", NO_VDSO, ANY },
+	/* GLib's slices have stamps. */
+	{ "gettimeofday", NULL, SYS_gettimeofday, V | I | M, 0, "clocks of the host", NO_VDSO, ANY },
 	{ "timerfd_settime", NULL, SYS_timerfd_settime, V | M, 0, "timers of chips", NULL, ANY },
 	{ "timerfd_settime", NULL, SYS_timerfd_settime, I, 0, "patience with a disk's server, vsock", NBD,
 	  ANY },
@@ -226,7 +228,6 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "pread64", NULL, SYS_pread64, M, 0, "/proc/self/statm", NULL, ANY },
 	{ "preadv2", NULL, SYS_preadv2, V | I, 0, "disks", NO_RING, ANY },
 	{ "pwritev2", NULL, SYS_pwritev2, V | I, 0, "disks", NO_RING, ANY },
-	{ "pwrite64", NULL, SYS_pwrite64, V | I, 0, "zeroes instead of holes", NO_RING, ANY },
 	{ "fdatasync", NULL, SYS_fdatasync, V | I, 0, "disks", NO_RING, ANY },
 	{ "fallocate", NULL, SYS_fallocate, I, 0, "disks", NO_RING, ANY },
 	{ "io_uring_enter", NULL, SYS_io_uring_enter, I, 0, "disks", NULL, ANY },
