@@ -218,6 +218,7 @@ static gboolean console_open_stdio(struct console *console)
 {
 	console->input_fd = STDIN_FILENO;
 	console->input = isatty(STDIN_FILENO) ? INPUT_TTY : INPUT_STREAM;
+	console_tty_prepare();
 	return TRUE;
 }
 

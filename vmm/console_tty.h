@@ -11,6 +11,9 @@
 
 #include <stdbool.h>
 
+/* Before confinement, which has no rule for what this asks. */
+void console_tty_prepare(void);
+
 /* Raw mode for input: no echo, no lines, no signals from keys; output is processed as
  * before.  True if `fd` is now in raw mode.  A terminal that another process group has
  * in the foreground is left alone, as a job in the background must. */

@@ -174,11 +174,12 @@ char *host_explain_open(const struct host_view *view, int number)
 
 char *host_explain_create(const struct host_view *view, int number)
 {
-	const char *rival = host_rival(view);
 	g_autofree char *advice = NULL;
+	const char *rival;
 
 	if (number != EBUSY)
 		return g_strdup_printf("cannot make a virtual machine: %s", g_strerror(number));
+	rival = host_rival(view);
 	if (!rival)
 		return g_strdup("another hypervisor holds the CPU: `dmesg | grep mica` says more");
 	advice = host_rival_advice(view, rival);

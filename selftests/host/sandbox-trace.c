@@ -145,11 +145,22 @@ static enum thread_kind kind_of(const struct thread *thread, pid_t tid)
 	return name && g_str_has_prefix(name, "vcpu") ? THREAD_VCPU : THREAD_IO;
 }
 
+/* Its filter keeps libuv from making a ring, and it is gone when others are confined. */
+static bool makes_loop(pid_t tid)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/comm", tid);
+	g_autofree char *name = NULL;
+
+	return g_file_get_contents(path, &name, NULL, NULL) && !strcmp(name, LOOP_THREAD "\n");
+}
+
 /* A vCPU's first filter is that of sandbox-vcpu.c, if it is there. */
 static void filtered(struct thread *thread, pid_t tid)
 {
 	enum thread_kind kind = kind_of(thread, tid);
 
+	if (makes_loop(tid))
+		return;
 	if (kind == THREAD_VCPU && !thread->filtered && !access(PRELOAD, R_OK)) {
 		thread->filtered = true;
 		return;

@@ -170,6 +170,24 @@ terminal()
 		sleep 2; kill -TERM \$!; wait \$!"
 }
 
+# The usual way: the shell's terminal, from which the guest is stopped once.
+own_terminal()
+{
+	as_mica "onpty 80 25 mica run --control none --kernel $tiny --memory 4M" >$work/own &
+	shell=$!
+	soon grep -q ready $work/own
+	guest=$(pidof mica)
+	kill -TSTP "$guest"
+	sleep 0.5
+	kill -CONT "$guest"
+	sleep 0.5
+	kill -TERM "$guest"
+	wait $shell
+	status=$?
+	cat $work/own
+	[ $status -eq 128 ] && grep -q ready $work/own && ! grep -q forbidden $work/own
+}
+
 # A guest that has no control socket, ended by a signal.
 signals()
 {
@@ -237,6 +255,7 @@ END
 chmod +x /selftests/traced/mica
 case_is "confinement: lives of a guest" lives
 case_is "confinement: consoles" consoles
+case_is "confinement: the shell's terminal" own_terminal
 case_is "confinement: a signal" signals
 case_is "confinement: a tap that is nobody's" set_up_tap
 make_drivers virtio_pci virtio_blk virtio_net virtio_rng

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <liburing.h>
+#include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -12,7 +13,7 @@
 #define ENTRIES		128u
 /* Room for all that one disk can have under way, so that the kernel never has to say EBUSY. */
 #define COMPLETIONS	2048u
-#define RETRY_US	1000
+#define RETRY_MS	1	/* by poll(), which all threads may call, a vCPU's too */
 
 /* The unit tests have less of it. */
 #ifndef FILE_DRAIN_MS
@@ -268,7 +269,7 @@ static void uring_drain(struct block *block)
 			continue;
 		if (file->hurry)
 			give_up(file);
-		g_usleep(RETRY_US);
+		poll(NULL, 0, RETRY_MS);
 	}
 	file->hurry = false;
 }

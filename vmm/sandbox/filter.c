@@ -66,6 +66,8 @@ GBytes *sandbox_filter_new(unsigned int kinds, const struct sandbox_host *host, 
 	int status = -ENOMEM;
 
 	if (context)
+		status = seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_TRAP);
+	if (!status)
 		status = add_rules(context, kinds, host);
 	if (!status)
 		filter = export(context);

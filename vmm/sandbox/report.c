@@ -2,8 +2,10 @@
 #include "report.h"
 
 #include <glib.h>
+#include <linux/audit.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -15,6 +17,9 @@
 #include "../message.h"
 
 #define CALLS		512		/* more than x86-64 has */
+
+/* SYS_SECCOMP of the kernel's <asm-generic/siginfo.h>, which does not go with libc's. */
+#define CODE_SECCOMP	1
 
 /* File scope, because a signal's handler must find it. */
 static char *call_names[CALLS];
@@ -70,32 +75,53 @@ static void add_arguments(struct text *text, const greg_t *registers)
 	add(text, ")");
 }
 
-static void forbidden(int number, siginfo_t *info, void *opaque)
+static void add_forbidden(struct text *text, const siginfo_t *info, const greg_t *registers)
 {
 	static const char *const kinds[] = {
 		[THREAD_MAIN] = "main", [THREAD_VCPU] = "vCPU", [THREAD_IO] = "I/O",
 	};
+
+	add(text, "forbidden ");
+	if (info->si_arch == AUDIT_ARCH_X86_64)
+		add_call(text, info->si_syscall, registers);
+	else
+		add(text, "system call of a 32-bit program");
+	add(text, " in the ");
+	add(text, kinds[thread_kind]);
+	add(text, " thread");
+	add_arguments(text, registers);
+	add(text, ": the guest is ended. Either it attacks mica, or mica has a bug: please "
+	    "report it; --no-sandbox runs the guest without confinement\n");
+}
+
+static void add_sender(struct text *text, const siginfo_t *info)
+{
+	add(text, "process ");
+	add_number(text, info->si_pid, 10);
+	add(text, " has sent SIGSYS: the guest is ended\n");
+}
+
+static void arrived(int number, siginfo_t *info, void *opaque)
+{
+	const bool ours = info->si_code == CODE_SECCOMP;
 	const ucontext_t *context = opaque;
 	struct text text = { 0 };
 
 	(void)number;
-	add(&text, "mica: confinement: forbidden ");
-	add_call(&text, info->si_syscall, context->uc_mcontext.gregs);
-	add(&text, " in the ");
-	add(&text, kinds[thread_kind]);
-	add(&text, " thread");
-	add_arguments(&text, context->uc_mcontext.gregs);
-	add(&text, ": the guest is ended. Either it attacks mica, or mica has a bug: please "
-	    "report it; --no-sandbox runs the guest without confinement\n");
+	add(&text, "mica: confinement: ");
+	if (ours)
+		add_forbidden(&text, info, context->uc_mcontext.gregs);
+	else
+		add_sender(&text, info);
 	text.bytes[text.length] = '\0';
 	message_text(text.bytes);
 	console_tty_restore();
-	_exit(EXIT_STATUS_FORBIDDEN);
+	_exit(ours ? EXIT_STATUS_FORBIDDEN : EXIT_STATUS_ERROR);
 }
 
 void report_prepare(void)
 {
-	struct sigaction action = { .sa_sigaction = forbidden, .sa_flags = SA_SIGINFO };
+	struct sigaction action = { .sa_sigaction = arrived, .sa_flags = SA_SIGINFO };
 
 	for (int call = 0; call < CALLS; call++)
 		if (!call_names[call])

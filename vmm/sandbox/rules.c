@@ -5,6 +5,7 @@
  */
 #include "rules.h"
 
+#include <asm/termbits.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -38,6 +39,7 @@
 #define LOST	"a disk's server that is lost at that moment"
 #define NO_VDSO	"the lab's hosts have a clock that needs no call"
 #define DEBIAN_13	"of the libraries of Debian 13"
+#define GLIBC_2_42	"of a glibc that is newer than Debian 13's"
 #define CHANCE	"memory and time must fall so"
 #define NBD	"the lab has no NBD server"
 #define NO_RING	"the lab's hosts have io_uring"
@@ -105,6 +107,12 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "ioctl", "TCSETS", SYS_ioctl, M, 0, "the terminal's modes", NULL, IS(1, TCSETS) },
 	{ "ioctl", "TCSETS", SYS_ioctl, V | I, 0, "gives the terminal back", DYING,
 	  IS(1, TCSETS) },
+	{ "ioctl", "TCGETS", SYS_ioctl, V | I, 0, "libc looks whether the terminal took its modes",
+	  DYING, IS(1, TCGETS) },
+	{ "ioctl", "TCGETS2", SYS_ioctl, V | I | M, 0, "the same, glibc from 2.42 on", GLIBC_2_42,
+	  IS(1, TCGETS2) },
+	{ "ioctl", "TCSETS2", SYS_ioctl, V | I | M, 0, "the same, glibc from 2.42 on", GLIBC_2_42,
+	  IS(1, TCSETS2) },
 	{ "ioctl", "TIOCGPGRP", SYS_ioctl, M, 0, "whether the terminal is ours", NULL,
 	  IS(1, TIOCGPGRP) },
 	{ "ioctl", "TIOCGPTN", SYS_ioctl, R, 0, "the pseudo-terminal's name", NULL,
@@ -143,6 +151,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	  LACKS(2, PROT_EXEC) },
 	{ "munmap", NULL, SYS_munmap, M, 0, "malloc, stacks", NULL, ANY },
 	{ "munmap", NULL, SYS_munmap, V | I, 0, "malloc", CHANCE, ANY },
+	/* Arrays of other threads stay below the 128 KiB from which malloc maps a block. */
 	{ "mremap", NULL, SYS_mremap, M, 0, "realloc", CHANCE, ANY },
 	{ "madvise", NULL, SYS_madvise, V | I, 0, "the end of a thread, the balloon", NULL, ANY },
 	{ "madvise", NULL, SYS_madvise, M, 0, "the balloon", CHANCE, ANY },
@@ -235,9 +244,6 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "fcntl", "F_SETFL", SYS_fcntl, M, 0, "mica attach: a disk's file", HOT, IS(1, F_SETFL) },
 	{ "fcntl", "F_OFD_SETLK", SYS_fcntl, M, 0, "mica attach: a disk's file", HOT,
 	  IS(1, F_OFD_SETLK) },
-	{ "clock_nanosleep", NULL, SYS_clock_nanosleep, M, 0, "waits for the lock of a disk", HOT, ANY },
-	{ "clock_nanosleep", NULL, SYS_clock_nanosleep, I, 0, "waits for memory for a disk's ring", CHANCE,
-	  ANY },
 	{ "dup2", NULL, SYS_dup2, M, 0, "--detach", NULL, ANY },
 	{ "shutdown", NULL, SYS_shutdown, M, 0, "a disk's server, at the end", NBD, ANY },
 	{ "unlink", NULL, SYS_unlink, M, 0, "the control socket, at the end", NULL, ANY },
@@ -253,7 +259,8 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "epoll_create1", NULL, SYS_epoll_create1, M, 0, "mica attach; the next life's main loop",
 	  NULL, ANY },
 	/* A ring of the main thread could be of any kind: what makes it is in memory, where a filter
-	 * cannot see it.  Attached disks, and libuv from 1.45 on, do without. */
+	 * cannot see it.  Attached disks do without, and so does the next life's main loop, with
+	 * libuv from 1.45 on (loop_init.c has the first life's). */
 	{ "io_uring_setup", NULL, SYS_io_uring_setup, M, ENOSYS, "mica attach, the main loop", HOT,
 	  ANY },
 
@@ -269,15 +276,15 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "memfd_create", NULL, SYS_memfd_create, R, 0, "memory that virtiofsd shares", SHARE, ANY },
 	{ "fcntl", "F_ADD_SEALS", SYS_fcntl, R, 0, "memory that virtiofsd shares", SHARE,
 	  IS(1, F_ADD_SEALS) },
-	{ "dup", NULL, SYS_dup, R, 0, "the control socket", NULL, ANY },
-	{ "listen", NULL, SYS_listen, R, 0, "the control socket", NULL, ANY },
 	{ "socketpair", NULL, SYS_socketpair, R, 0, "a console that clients attach to", NULL, ANY },
 	{ "pipe2", NULL, SYS_pipe2, R, 0, "the main loop", NULL, ANY },
 	{ "timerfd_create", NULL, SYS_timerfd_create, R, 0, "the guest's timers", NULL, ANY },
 	{ "signalfd4", NULL, SYS_signalfd4, R, 0, "signals", NULL, ANY },
+	{ "access", NULL, SYS_access, R, EACCES, "who holds the CPU if it is not free",
+	  "another hypervisor must take it between two lives", ANY },
 	{ "sysinfo", NULL, SYS_sysinfo, R, 0, "how much memory the host has", NULL, ANY },
 	/* libuv wants a descriptor to give up when there are no others, and does without. */
-	{ "openat", "O_RDONLY | O_CLOEXEC", SYS_openat, R, EACCES, "the main loop", NULL,
+	{ "openat", "O_RDONLY | O_CLOEXEC", SYS_openat, M, EACCES, "the main loop, clients", NULL,
 	  IS(2, O_RDONLY | O_CLOEXEC) },
 };
 

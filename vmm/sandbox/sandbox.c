@@ -7,6 +7,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -60,14 +61,9 @@ static int give_up(void)
 }
 
 /* A thread of the guest's first life may be older than the main thread's confinement. */
-static bool born_confined(void)
-{
-	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) < 0 && errno == SANDBOX_BORN_CONFINED;
-}
-
 static int confine_thread(enum thread_kind kind)
 {
-	int status = born_confined() ? 0 : give_up();
+	int status = thread_born_confined() ? 0 : give_up();
 
 	return status ? status : sandbox_filter_load(sandbox.filters[kind]);
 }
@@ -104,17 +100,49 @@ static int compare(const void *a, const void *b)
 }
 
 /* GLib opens files when it first needs a random number, or a message of the system's; the
- * qsort() of glibc up to 2.36 asks how much memory there is when it first sorts 1 KiB or more. */
+ * qsort() of glibc up to 2.36 asks how much memory there is when it first sorts 1 KiB or more;
+ * the getrandom() of glibc from 2.41 on counts the CPUs when a thread first needs it, and only
+ * the main one does. */
 static void warm_up(void)
 {
 	g_autofree char *message = g_strdup(g_strerror(EIO));
 	char many[MANY] = { 0 };
 
 	(void)message;
+	if (getrandom(many, 1, GRND_NONBLOCK) != 1)
+		many[0] = 1;
 	qsort(many, sizeof(many), 1, compare);
 	mallopt(M_ARENA_MAX, ARENAS);
 	g_random_int();
 }
+
+/* ---------------------------------------------------------------- GLib's messages */
+
+/* GLib's own asks whether standard error is the journal, by calls that nobody may make. */
+static GLogWriterOutput write_log(GLogLevelFlags level, const GLogField *fields, gsize count,
+				  gpointer opaque)
+{
+	(void)opaque;
+	for (gsize i = 0; i < count && !(level & (G_LOG_LEVEL_INFO | G_LOG_LEVEL_DEBUG)); i++)
+		if (g_str_equal(fields[i].key, "MESSAGE"))
+			message("%s", (const char *)fields[i].value);
+	return G_LOG_WRITER_HANDLED;
+}
+
+/* A failed assertion says so a second time on standard output, for test programs. */
+static void print_nothing(const char *text)
+{
+	(void)text;
+}
+
+static void take_messages(void)
+{
+	g_log_set_writer_func(write_log, NULL, NULL);
+	g_set_printerr_handler(message_text);
+	g_set_print_handler(print_nothing);
+}
+
+/* ---------------------------------------------------------------- all of it */
 
 static gboolean make_filters(const struct sandbox_config *config, GError **error)
 {
@@ -139,6 +167,7 @@ gboolean sandbox_prepare(const struct sandbox_config *config, GError **error)
 	if (!make_filters(config, error))
 		return FALSE;
 	warm_up();
+	take_messages();
 	sandbox.ruleset = landlock_prepare(config->folders);
 	if (sandbox.ruleset < 0)
 		message("this kernel has no Landlock, or it is switched off: the guest is confined by "

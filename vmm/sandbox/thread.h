@@ -5,12 +5,20 @@
 #ifndef MICA_VMM_SANDBOX_THREAD_H
 #define MICA_VMM_SANDBOX_THREAD_H
 
+#include <stdbool.h>
+
 enum thread_kind {
 	THREAD_MAIN,
 	THREAD_VCPU,
 	THREAD_IO,			/* of a device or the console */
 	THREAD_KINDS,
 };
+
+/* Of the one that makes a main loop, and ends. */
+#define LOOP_THREAD	"loop"
+
+/* Whether the calling thread was made by the confined main thread, or is that. */
+bool thread_born_confined(void);
 
 /* The calling thread is set up and gives up what its kind has no use for; nothing happens
  * without confinement.  Does not return if the host refuses that. */

@@ -21,9 +21,11 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "console_tty.h"
 #include "exit_status.h"
 #include "sandbox/landlock.h"
 #include "sandbox/rules.h"
@@ -83,6 +85,12 @@ static void rules_differ(void **state)
 
 /* ---------------------------------------------------------------- children */
 
+/* The child's, if it has one; -1: none. */
+static int terminal = -1;
+
+/* A reset starts the child's guest anew. */
+static gboolean restart;
+
 struct attempt {
 	enum thread_kind kind;
 	void (*act)(void);
@@ -99,13 +107,15 @@ static void *attempt_thread(void *opaque)
 
 static void attempt_in_child(const struct attempt *attempt)
 {
-	const struct sandbox_config config = { .restart = FALSE };
+	const struct sandbox_config config = { .restart = restart };
 	pthread_t thread;
 
 	signals_prepare_kick();
 	if (!sandbox_prepare(&config, NULL))
 		_exit(1);
 	thread_confine(THREAD_MAIN);
+	if (terminal >= 0 && !console_tty_enter(terminal))
+		_exit(1);
 	if (attempt->kind == THREAD_MAIN)
 		attempt->act();
 	else if (!pthread_create(&thread, NULL, attempt_thread, (void *)attempt))
@@ -144,7 +154,7 @@ static void try_execve(void)
 
 static void try_openat(void)
 {
-	open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+	open("/etc/passwd", O_RDWR | O_CLOEXEC);
 }
 
 static void try_socket(void)
@@ -187,6 +197,19 @@ static void try_ptrace(void)
 	syscall(SYS_ptrace, 0, 0, 0, 0);
 }
 
+/* getpid() of i386. */
+static void try_gate(void)
+{
+	long number = 20;
+
+	asm volatile("int $0x80" : "+a"(number) : : "memory");
+}
+
+static void try_x32(void)
+{
+	syscall(0x40000000 | SYS_getpid);
+}
+
 static const struct {
 	const char *call;
 	void (*act)(void);
@@ -201,6 +224,8 @@ static const struct {
 	{ "(getppid)", try_other_process },
 	{ "(tgkill)", try_kill },
 	{ "(ptrace)", try_ptrace },
+	{ "of a 32-bit program", try_gate },
+	{ "(unknown)", try_x32 },
 };
 
 static void forbidden_calls_end_the_process(void **state)
@@ -223,6 +248,73 @@ static void forbidden_calls_end_the_process(void **state)
 		}
 }
 
+static bool is_cooked(int fd)
+{
+	struct termios modes;
+
+	return !tcgetattr(fd, &modes) && (modes.c_lflag & ICANON);
+}
+
+/* Whichever thread ends the process, by a forbidden call or by a failed assertion. */
+static void the_terminal_is_given_back(void **state)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	char said[1024];
+
+	(void)state;
+	assert_int_equal(unlockpt(master), 0);
+	terminal = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(is_cooked(terminal));
+	for (enum thread_kind kind = 0; kind < THREAD_KINDS; kind++) {
+		assert_int_equal(try(kind, try_execve, said, sizeof(said)), EXIT_STATUS_FORBIDDEN);
+		assert_true(is_cooked(terminal));
+		assert_int_equal(try(kind, abort, said, sizeof(said)), 128 + SIGABRT);
+		assert_true(is_cooked(terminal));
+	}
+	close(terminal);
+	close(master);
+	terminal = -1;
+}
+
+static void act_sent(void)
+{
+	raise(SIGSYS);
+}
+
+static void signals_of_others_are_told_apart(void **state)
+{
+	char said[1024];
+
+	(void)state;
+	assert_int_equal(try(THREAD_MAIN, act_sent, said, sizeof(said)), EXIT_STATUS_ERROR);
+	assert_non_null(strstr(said, "has sent SIGSYS"));
+	assert_null(strstr(said, "forbidden"));
+}
+
+static void act_critical(void)
+{
+	g_critical("a mistake");
+}
+
+static void act_assert(void)
+{
+	g_assert(getpid() == 0);
+}
+
+/* GLib's messages come, and what they are about happens. */
+static void own_mistakes_are_told(void **state)
+{
+	char said[1024];
+
+	(void)state;
+	for (enum thread_kind kind = 0; kind < THREAD_KINDS; kind++) {
+		assert_int_equal(try(kind, act_critical, said, sizeof(said)), FINE);
+		assert_string_equal(said, "mica: a mistake\n");
+		assert_int_equal(try(kind, act_assert, said, sizeof(said)), 128 + SIGABRT);
+		assert_non_null(strstr(said, "assertion failed"));
+	}
+}
+
 /* What a kind of thread has and another has not. */
 static void act_seccomp(void)
 {
@@ -235,6 +327,13 @@ static void act_ring(void)
 	struct io_uring_params params = { 0 };
 
 	if (syscall(SYS_io_uring_setup, 1, &params) >= 0 || errno != ENOSYS)
+		_exit(1);
+}
+
+/* Nor is there a file in reserve for it, which libuv asks for. */
+static void act_reserve(void)
+{
+	if (open("/", O_RDONLY | O_CLOEXEC) >= 0 || errno != EACCES)
 		_exit(1);
 }
 
@@ -253,6 +352,9 @@ static void kinds_differ(void **state)
 	assert_int_equal(try(THREAD_MAIN, act_ring, said, sizeof(said)), FINE);
 	assert_int_equal(try(THREAD_VCPU, act_ring, said, sizeof(said)), EXIT_STATUS_FORBIDDEN);
 	assert_int_equal(try(THREAD_IO, act_ring, said, sizeof(said)), EXIT_STATUS_FORBIDDEN);
+	assert_int_equal(try(THREAD_MAIN, act_reserve, said, sizeof(said)), FINE);
+	assert_int_equal(try(THREAD_VCPU, act_reserve, said, sizeof(said)),
+			 EXIT_STATUS_FORBIDDEN);
 	assert_int_equal(try(THREAD_MAIN, act_seccomp, said, sizeof(said)), FINE);
 	assert_int_equal(try(THREAD_VCPU, act_seccomp, said, sizeof(said)),
 			 EXIT_STATUS_FORBIDDEN);
@@ -261,7 +363,32 @@ static void kinds_differ(void **state)
 			 EXIT_STATUS_FORBIDDEN);
 }
 
+/* Another hypervisor may have taken the CPU. */
+static void act_access(void)
+{
+	if (access("/", F_OK) >= 0 || errno != EACCES)
+		_exit(1);
+}
+
+static void the_next_life_differs(void **state)
+{
+	char said[1024];
+
+	(void)state;
+	assert_int_equal(try(THREAD_MAIN, act_access, said, sizeof(said)), EXIT_STATUS_FORBIDDEN);
+	restart = TRUE;
+	assert_int_equal(try(THREAD_MAIN, act_access, said, sizeof(said)), FINE);
+	restart = FALSE;
+}
+
 /* ---------------------------------------------------------------- what must work */
+
+/* TCGETS2 and TCSETS2, whose header does not go with <termios.h>: glibc's from 2.42 on. */
+static void use_new_modes(void)
+{
+	syscall(SYS_ioctl, -1, _IOC(_IOC_READ, 'T', 0x2a, 44), NULL);
+	syscall(SYS_ioctl, -1, _IOC(_IOC_WRITE, 'T', 0x2b, 44), NULL);
+}
 
 static void allocate(void)
 {
@@ -296,6 +423,7 @@ static void use_libraries(void)
 
 	allocate();
 	sort();
+	use_new_modes();
 	for (int number = 1; number < 40; number++) {
 		g_free(text);
 		text = g_strdup_printf("%s %s", g_strerror(number), strerror(number));
@@ -389,6 +517,44 @@ static void older_threads_give_up_the_same(void **state)
 	assert_int_equal(WEXITSTATUS(status), FINE);
 }
 
+/* ---------------------------------------------------------------- the shell's terminal */
+
+static int on_own_terminal(void)
+{
+	const struct sandbox_config config = { .restart = FALSE };
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int slave = -1;
+
+	if (setsid() >= 0 && unlockpt(master) == 0)
+		slave = open(ptsname(master), O_RDWR | O_CLOEXEC);
+	if (slave < 0 || tcgetpgrp(slave) != getpgrp())
+		return 1;
+	console_tty_prepare();
+	if (!sandbox_prepare(&config, NULL))
+		return 2;
+	thread_confine(THREAD_MAIN);
+	for (unsigned int i = 0; i < 2; i++) {
+		if (!console_tty_enter(slave))
+			return 3;
+		console_tty_leave();
+	}
+	return FINE;
+}
+
+static void the_controlling_terminal_is_used(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	if (pid == 0)
+		_exit(on_own_terminal());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), FINE);
+}
+
 /* ---------------------------------------------------------------- Landlock */
 
 static int landlocked(const char *folder)
@@ -438,9 +604,14 @@ int main(void)
 		cmocka_unit_test(vcpus_have_few_calls),
 		cmocka_unit_test(rules_differ),
 		cmocka_unit_test(forbidden_calls_end_the_process),
+		cmocka_unit_test(the_terminal_is_given_back),
+		cmocka_unit_test(signals_of_others_are_told_apart),
+		cmocka_unit_test(own_mistakes_are_told),
 		cmocka_unit_test(kinds_differ),
+		cmocka_unit_test(the_next_life_differs),
 		cmocka_unit_test(libraries_work),
 		cmocka_unit_test(older_threads_give_up_the_same),
+		cmocka_unit_test(the_controlling_terminal_is_used),
 		cmocka_unit_test(landlock_leaves_one_thing),
 	};
 
