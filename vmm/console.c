@@ -235,6 +235,9 @@ static gboolean console_open_file(struct console *console, const char *path, GEr
 	}
 	if (console->output_fd < 0)
 		return error_set_errno(error, errno, "cannot write the console's file '%s'", path);
+	if (!kept_claim(console->output_fd))
+		return error_set(error, "the console's file '%s' is in use: a disk, a console or a port "
+				 "of this guest or another has it open", path);
 	return TRUE;
 }
 

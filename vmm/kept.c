@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "kept.h"
 
+#include <errno.h>
 #include <glib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct kept_file {
@@ -64,6 +66,16 @@ void kept_put(const char *key, int fd)
 	file = g_new0(struct kept_file, 1);
 	file->fd = copy;
 	g_hash_table_insert(kept, g_strdup(key), file);
+}
+
+bool kept_claim(int fd)
+{
+	const struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
+		return true;
+	return fcntl(fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES);
 }
 
 void kept_remove_at_end(const char *path)

@@ -25,6 +25,12 @@ int kept_again(const char *key);
 void kept_put(const char *key, int fd);
 bool kept_has(const char *key);
 
+/* Before a file is written that a user has named for output: takes the lock that disks have, so that
+ * no disk, console or port is emptied by another (fcntl(2), "Open file description locks").
+ * False: the file has such a user, in this process or another, who came by another open().
+ * Pipes and devices without blocks have no lock, nor has what cannot be locked. */
+bool kept_claim(int fd);
+
 /* At the end `path`, which kept_has(), is removed: it is a socket. */
 void kept_remove_at_end(const char *path);
 

@@ -94,13 +94,20 @@ int port_open_file(const char *path, GError **error)
 	bool fifo = !again && stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
 	int fd;
 
-	fd = kept_open(path, (fifo ? O_RDWR : O_WRONLY | O_CREAT | O_TRUNC) | O_NONBLOCK | O_NOCTTY |
-		  O_CLOEXEC, 0666);
+	fd = kept_open(path, (fifo ? O_RDWR : O_WRONLY | O_CREAT) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+		       0666);
 	if (fd < 0)
 		error_set_errno(error, errno, "cannot write '%s'", path);
-	else if (again && ftruncate(fd, 0) < 0 && errno != EINVAL)
+	else if (!kept_claim(fd))
+		error_set(error, "'%s' is in use: a disk, a console or a port of this guest or another "
+			  "has it open", path);
+	else if (ftruncate(fd, 0) == 0 || errno == EINVAL)
+		return fd;
+	else
 		error_set_errno(error, errno, "cannot empty '%s'", path);
-	return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
 }
 
 /* ---------------------------------------------------------------- pseudo-terminals */
