@@ -91,6 +91,9 @@ static void adapt(struct mica_vcpu *vcpu, int cpu, u64 waited, u64 longest)
 	else
 		window /= 2;
 	vcpu->halt_window = window < FIRST_WINDOW_NS ? 0 : min(window, longest);
+	/* Not when the next wait begins: a thread that takes this CPU just before it may have
+	 * ended that wait already. */
+	WRITE_ONCE(vcpu->kicked_by, -1);
 }
 
 static int poll_and_sleep(struct mica_vcpu *vcpu)
@@ -99,7 +102,6 @@ static int poll_and_sleep(struct mica_vcpu *vcpu)
 	u64 window = min(vcpu->halt_window, longest);
 	int error, cpu;
 
-	WRITE_ONCE(vcpu->kicked_by, -1);
 	if (window && may_poll()) {
 		if (poll(vcpu, start + window)) {
 			vcpu->count.halt_polls_hit++;

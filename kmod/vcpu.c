@@ -226,6 +226,7 @@ struct mica_vcpu *mica_vcpu_create(struct mica_vm *vm, u32 id)
 	vcpu->vm = vm;
 	vcpu->id = id;
 	vcpu->cpu = -1;
+	vcpu->kicked_by = -1;
 	vcpu->last_cpu = -1;
 	mutex_init(&vcpu->mutex);
 	rcuwait_init(&vcpu->wait);
