@@ -15,7 +15,7 @@ guest()
 
 wait_for()
 {
-	until grep -q "$1" /tmp/boot.log; do
+	until grep -qs "$1" /tmp/boot.log; do
 		kill -0 "$2" 2>/dev/null || return 1
 		sleep 0.2
 	done
@@ -25,7 +25,7 @@ wait_for()
 # of what was typed is no answer.
 boots()
 {
-	rm -f /tmp/keys
+	rm -f /tmp/keys /tmp/boot.log
 	mkfifo /tmp/keys
 	guest "$1" mica.shell </tmp/keys >/tmp/boot.log &
 	pid=$!
