@@ -15,7 +15,6 @@
 #include "eventfd.h"
 
 #define LIMIT_US	10000
-#define SHORT_US	30
 #define MIDDLE_US	(LIMIT_US / 4)		/* a poll could see its end; HLT comes before it anywhere */
 #define LONG_US		(2 * LIMIT_US)
 #define PARAMETER	"/sys/module/mica/parameters/halt_poll_us"
@@ -90,7 +89,7 @@ static void adapts(void)
 	start(&g, &args);
 	polls = halt(&g, 1, LONG_US);
 	check_equal(polls.hit + polls.missed, 0);
-	polls = halt(&g, 40, SHORT_US);
+	polls = halt(&g, 40, MIDDLE_US);
 	check(polls.hit, "%lu of %lu halts polled in vain, none with success",
 	      (unsigned long)polls.missed, (unsigned long)polls.halts);
 	halt(&g, 12, LONG_US);
