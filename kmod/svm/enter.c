@@ -170,8 +170,8 @@ static enum mica_next enter_once(struct mica_vcpu *vcpu)
 		svm_save_vectoring(vcpu);
 	svm->injected = 0;
 	next = svm_dispatch(vcpu);
-	if (unlikely(svm->iret || svm->nmi_waits))
-		svm_look_at_nmis(vcpu);
+	if (unlikely(svm->iret || svm->event_waits))
+		svm_look_at_events(vcpu);
 	return next;
 }
 

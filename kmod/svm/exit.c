@@ -17,8 +17,7 @@ static enum mica_next exit_to_host(struct mica_vcpu *vcpu)
 
 static enum mica_next exit_interrupt_window(struct mica_vcpu *vcpu)
 {
-	svm_want_interrupt_window(vcpu, false);
-	mica_vcpu_request(vcpu, MICA_REQ_EVENT);
+	svm_interrupt_window(vcpu);
 	return MICA_NEXT_ENTER;
 }
 

@@ -110,20 +110,6 @@ static bool iret_has_run(const struct mica_vcpu *vcpu)
 			     svm_save(vcpu)->rsp != svm->iret_rsp);
 }
 
-void svm_look_at_nmis(struct mica_vcpu *vcpu)
-{
-	struct svm_vcpu *svm = to_svm(vcpu);
-
-	if (iret_has_run(vcpu))
-		svm_set_nmi_blocked(svm, false);
-	else if (!svm->nmi_waits)
-		return;
-	if (svm_nmi_allowed(vcpu))
-		mica_vcpu_request(vcpu, MICA_REQ_EVENT);
-}
-
-/* ------------------------------------------------------------ when */
-
 /* The entry for which something was injected may have been put off; SVM does not tell the
  * shadow of STI from that of MOV SS. */
 static bool is_busy(struct mica_vcpu *vcpu)
@@ -131,6 +117,20 @@ static bool is_busy(struct mica_vcpu *vcpu)
 	return (svm_control(vcpu)->event_inj & MICA_EVENT_VALID) ||
 	       (svm_control(vcpu)->int_state & SVM_INTERRUPT_SHADOW_MASK);
 }
+
+void svm_look_at_events(struct mica_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	if (iret_has_run(vcpu))
+		svm_set_nmi_blocked(svm, false);
+	else if (!svm->event_waits)
+		return;
+	if (!is_busy(vcpu))
+		mica_vcpu_request(vcpu, MICA_REQ_EVENT);
+}
+
+/* ------------------------------------------------------------ when */
 
 bool svm_interrupt_allowed(struct mica_vcpu *vcpu)
 {
@@ -149,12 +149,31 @@ void svm_want_interrupt_window(struct mica_vcpu *vcpu, bool want)
 	const u32 bits = V_IRQ_MASK | V_IGN_TPR_MASK | V_INTR_PRIO_MASK;
 	struct vmcb_control_area *control = svm_control(vcpu);
 	u32 int_ctl = want ? control->int_ctl | bits : control->int_ctl & ~bits;
+	struct svm_vcpu *svm = to_svm(vcpu);
 
+	svm->window_in_shadow = want && (control->int_state & SVM_INTERRUPT_SHADOW_MASK);
+	svm->window_rip = svm_save(vcpu)->rip;
 	if (control->int_ctl == int_ctl)
 		return;
 	control->int_ctl = int_ctl;
-	svm_dirty(to_svm(vcpu), SVM_CLEAN_TPR);
-	svm_set_intercept(to_svm(vcpu), INTERCEPT_VINTR, want);
+	svm_dirty(svm, SVM_CLEAN_TPR);
+	svm_set_intercept(svm, INTERCEPT_VINTR, want);
+}
+
+/* Where VMRUN forgets the shadow (QEMU's does) the window opens before the instruction that the
+ * shadow is for.  If that is HLT, an interrupt now would be one that the guest sleeps through: it
+ * waits for the next exit, which HLT is. */
+void svm_interrupt_window(struct mica_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	if (unlikely(svm->window_in_shadow && svm_save(vcpu)->rip == svm->window_rip)) {
+		svm_control(vcpu)->int_state |= SVM_INTERRUPT_SHADOW_MASK;
+		svm->event_waits = true;
+	} else {
+		mica_vcpu_request(vcpu, MICA_REQ_EVENT);
+	}
+	svm_want_interrupt_window(vcpu, false);
 }
 
 /* NMIs that are blocked are so until an IRET has run: that exits before, and is then stepped
@@ -179,7 +198,7 @@ void svm_want_nmi_window(struct mica_vcpu *vcpu, bool want)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
-	svm->nmi_waits = want && !svm->nmi_blocked;
+	svm->event_waits = want && !svm->nmi_blocked;
 	if (!want)
 		return;
 	if (svm_control(vcpu)->event_inj & MICA_EVENT_VALID)

@@ -112,7 +112,9 @@ struct svm_vcpu {
 	bool iret;
 	bool stepping;			/* ... and RFLAGS.TF is ours, for the exit right after it */
 	u64 iret_rip, iret_rsp;
-	bool nmi_waits;			/* for something else than the IRET */
+	bool event_waits;		/* an event, for something else than the IRET */
+	bool window_in_shadow;		/* an interrupt window was asked for in a shadow ... */
+	u64 window_rip;			/* ... here */
 	u32 injected;			/* at this entry, as MICA_EVENT_*; 0: nothing */
 
 	/* The instruction that svm_fetch_slowly() has read, for the exit that comes again. */
@@ -274,11 +276,13 @@ void svm_save_vectoring(struct mica_vcpu *vcpu);
 void svm_set_nmi_blocked(struct svm_vcpu *svm, bool blocked);
 /* RFLAGS as the guest has them. */
 u64 svm_get_rflags(const struct mica_vcpu *vcpu);
-/* [I] After an exit: may an NMI be injected by now that could not before? */
-void svm_look_at_nmis(struct mica_vcpu *vcpu);
+/* [I] After an exit: may an event be injected by now that could not before? */
+void svm_look_at_events(struct mica_vcpu *vcpu);
 bool svm_interrupt_allowed(struct mica_vcpu *vcpu);
 bool svm_nmi_allowed(struct mica_vcpu *vcpu);
 void svm_want_interrupt_window(struct mica_vcpu *vcpu, bool want);
+/* [I] It is open. */
+void svm_interrupt_window(struct mica_vcpu *vcpu);
 void svm_want_nmi_window(struct mica_vcpu *vcpu, bool want);
 void svm_set_tpr_threshold(struct mica_vcpu *vcpu, u32 priority_class);
 void svm_advance(struct mica_vcpu *vcpu);
