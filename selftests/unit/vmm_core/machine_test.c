@@ -54,10 +54,21 @@ void cpuid_policy(const struct cpuid_source *source, unsigned int index, struct 
 	*policy = *source->host;
 }
 
+/* A shell that is not interactive starts its background jobs with some of them ignored, and
+ * what is ignored stays so in the programs that a job starts. */
+static void default_signals(void)
+{
+	signal(SIGHUP, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGQUIT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+}
+
 int machine_setup(void **state)
 {
 	struct fixture *fixture = g_new0(struct fixture, 1);
 
+	default_signals();
 	close(g_file_open_tmp("mica-test-XXXXXX", &fixture->path, NULL));
 	fixture->config.name = g_strdup("test");
 	fixture->config.command_line = g_strdup("");
