@@ -166,6 +166,8 @@ static enum mica_next enter_once(struct mica_vcpu *vcpu)
 	if (unlikely(control->exit_code == (u32)SVM_EXIT_ERR))
 		return svm_entry_failed(vcpu);
 	copy_out(vcpu);
+	if (unlikely(control->int_state & SVM_INTERRUPT_SHADOW_MASK))
+		svm_exited_in_shadow(vcpu);
 	if (unlikely(control->exit_int_info & SVM_EXITINTINFO_VALID))
 		svm_save_vectoring(vcpu);
 	svm->injected = 0;

@@ -17,7 +17,8 @@ static enum mica_next exit_to_host(struct mica_vcpu *vcpu)
 
 static enum mica_next exit_interrupt_window(struct mica_vcpu *vcpu)
 {
-	svm_interrupt_window(vcpu);
+	svm_want_interrupt_window(vcpu, false);
+	mica_vcpu_request(vcpu, MICA_REQ_EVENT);
 	return MICA_NEXT_ENTER;
 }
 

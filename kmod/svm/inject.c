@@ -10,6 +10,7 @@
 
 #define EVENT_BITS	(MICA_EVENT_VECTOR | MICA_EVENT_TYPE | MICA_EVENT_HAS_ERROR | \
 			 MICA_EVENT_VALID)
+#define SHADOW_TRIES	4
 
 static_assert(MICA_EVENT_VECTOR == SVM_EVTINJ_VEC_MASK);
 static_assert(MICA_EVENT_TYPE == SVM_EVTINJ_TYPE_MASK);
@@ -132,14 +133,45 @@ void svm_look_at_events(struct mica_vcpu *vcpu)
 
 /* ------------------------------------------------------------ when */
 
+/*
+ * Where VMRUN forgets the shadow (QEMU's does) the window opens before the instruction that the
+ * shadow is for.  If that is HLT, an interrupt then would be one that the guest sleeps through.
+ * Other exits may come before the instruction runs, so the shadow is taken to last for a few;
+ * on a CPU that keeps it, that is a wait for who jumps from there to there.
+ */
+static bool shadow_was_forgotten(struct mica_vcpu *vcpu)
+{
+	const struct svm_vcpu *svm = to_svm(vcpu);
+
+	return svm->shadow_tries && svm_save(vcpu)->rip == svm->shadow_rip;
+}
+
 bool svm_interrupt_allowed(struct mica_vcpu *vcpu)
 {
-	return !is_busy(vcpu) && (svm_save(vcpu)->rflags & X86_EFLAGS_IF);
+	return !is_busy(vcpu) && (svm_save(vcpu)->rflags & X86_EFLAGS_IF) &&
+	       !shadow_was_forgotten(vcpu);
 }
 
 bool svm_nmi_allowed(struct mica_vcpu *vcpu)
 {
 	return !is_busy(vcpu) && !to_svm(vcpu)->nmi_blocked;
+}
+
+void svm_exited_in_shadow(struct mica_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm->shadow_rip = svm_save(vcpu)->rip;
+	svm->shadow_tries = SHADOW_TRIES;
+}
+
+/* Whether to wait for the next exit rather than for a window.  It is asked before an entry. */
+static bool waits_in_shadow(struct mica_vcpu *vcpu)
+{
+	if (is_busy(vcpu) || likely(!shadow_was_forgotten(vcpu)))
+		return false;
+	to_svm(vcpu)->shadow_tries--;
+	return true;
 }
 
 /* A virtual interrupt of the highest priority exits when it could be taken ("Virtual Interrupt
@@ -148,32 +180,17 @@ void svm_want_interrupt_window(struct mica_vcpu *vcpu, bool want)
 {
 	const u32 bits = V_IRQ_MASK | V_IGN_TPR_MASK | V_INTR_PRIO_MASK;
 	struct vmcb_control_area *control = svm_control(vcpu);
-	u32 int_ctl = want ? control->int_ctl | bits : control->int_ctl & ~bits;
 	struct svm_vcpu *svm = to_svm(vcpu);
+	u32 int_ctl;
 
-	svm->window_in_shadow = want && (control->int_state & SVM_INTERRUPT_SHADOW_MASK);
-	svm->window_rip = svm_save(vcpu)->rip;
+	svm->shadow_waits = want && waits_in_shadow(vcpu);
+	want = want && !svm->shadow_waits;
+	int_ctl = want ? control->int_ctl | bits : control->int_ctl & ~bits;
 	if (control->int_ctl == int_ctl)
 		return;
 	control->int_ctl = int_ctl;
 	svm_dirty(svm, SVM_CLEAN_TPR);
 	svm_set_intercept(svm, INTERCEPT_VINTR, want);
-}
-
-/* Where VMRUN forgets the shadow (QEMU's does) the window opens before the instruction that the
- * shadow is for.  If that is HLT, an interrupt now would be one that the guest sleeps through: it
- * waits for the next exit, which HLT is. */
-void svm_interrupt_window(struct mica_vcpu *vcpu)
-{
-	struct svm_vcpu *svm = to_svm(vcpu);
-
-	if (unlikely(svm->window_in_shadow && svm_save(vcpu)->rip == svm->window_rip)) {
-		svm_control(vcpu)->int_state |= SVM_INTERRUPT_SHADOW_MASK;
-		svm->event_waits = true;
-	} else {
-		mica_vcpu_request(vcpu, MICA_REQ_EVENT);
-	}
-	svm_want_interrupt_window(vcpu, false);
 }
 
 /* NMIs that are blocked are so until an IRET has run: that exits before, and is then stepped
@@ -198,7 +215,7 @@ void svm_want_nmi_window(struct mica_vcpu *vcpu, bool want)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
-	svm->event_waits = want && !svm->nmi_blocked;
+	svm->event_waits = svm->shadow_waits || (want && !svm->nmi_blocked);
 	if (!want)
 		return;
 	if (svm_control(vcpu)->event_inj & MICA_EVENT_VALID)

@@ -113,8 +113,9 @@ struct svm_vcpu {
 	bool stepping;			/* ... and RFLAGS.TF is ours, for the exit right after it */
 	u64 iret_rip, iret_rsp;
 	bool event_waits;		/* an event, for something else than the IRET */
-	bool window_in_shadow;		/* an interrupt window was asked for in a shadow ... */
-	u64 window_rip;			/* ... here */
+	bool shadow_waits;		/* ... and that is an interrupt in a forgotten shadow */
+	unsigned int shadow_tries;	/* exits for which the shadow is taken to last ... */
+	u64 shadow_rip;			/* ... here */
 	u32 injected;			/* at this entry, as MICA_EVENT_*; 0: nothing */
 
 	/* The instruction that svm_fetch_slowly() has read, for the exit that comes again. */
@@ -280,9 +281,8 @@ u64 svm_get_rflags(const struct mica_vcpu *vcpu);
 void svm_look_at_events(struct mica_vcpu *vcpu);
 bool svm_interrupt_allowed(struct mica_vcpu *vcpu);
 bool svm_nmi_allowed(struct mica_vcpu *vcpu);
+void svm_exited_in_shadow(struct mica_vcpu *vcpu);
 void svm_want_interrupt_window(struct mica_vcpu *vcpu, bool want);
-/* [I] It is open. */
-void svm_interrupt_window(struct mica_vcpu *vcpu);
 void svm_want_nmi_window(struct mica_vcpu *vcpu, bool want);
 void svm_set_tpr_threshold(struct mica_vcpu *vcpu, u32 priority_class);
 void svm_advance(struct mica_vcpu *vcpu);

@@ -15,6 +15,7 @@
 #include "eventfd.h"
 
 #define LIMIT_US	10000
+#define NEAR_US		100			/* HLT comes well before it */
 #define MIDDLE_US	(LIMIT_US / 4)		/* a poll could see its end; HLT comes before it anywhere */
 #define LONG_US		(2 * LIMIT_US)
 #define PARAMETER	"/sys/module/mica/parameters/halt_poll_us"
@@ -97,6 +98,18 @@ static void adapts(void)
 	check_equal(polls.hit + polls.missed, 0);
 	guest_destroy(&g);
 	set_parameter(parameter);
+}
+
+/* None is slept through, wherever between WRMSR and HLT it passes. */
+static void near_deadlines(void)
+{
+	struct mica_create_vm args = { 0 };
+	struct guest g;
+
+	start(&g, &args);
+	for (uint32_t us = 1; us < NEAR_US; us++)
+		halt(&g, 40, us);
+	guest_destroy(&g);
 }
 
 static void never_polls(unsigned int parameter, const struct mica_create_vm *args)
@@ -207,6 +220,7 @@ static void neighbour(void)
 }
 
 TESTS(halt_tests) = {
+	{ "halt-near-deadlines", near_deadlines },
 	{ "halt-poll-adapts", adapts },
 	{ "halt-poll-off", off },
 	{ "halt-poll-not-alone", not_alone },
