@@ -17,10 +17,12 @@
 #include "console_output.h"
 #include "console_tty.h"
 #include "error.h"
+#include "kept.h"
 #include "message.h"
 
 #define PENDING_SIZE	4096u
 #define READ_SIZE	256u
+#define PTY_MASTER	"/dev/ptmx"	/* pts(4) */
 #define FOREGROUND_MS	500
 
 /*
@@ -216,6 +218,7 @@ static gboolean console_open_stdio(struct console *console)
 {
 	console->input_fd = STDIN_FILENO;
 	console->input = isatty(STDIN_FILENO) ? INPUT_TTY : INPUT_STREAM;
+	console_tty_prepare();
 	return TRUE;
 }
 
@@ -224,38 +227,50 @@ static gboolean console_open_file(struct console *console, const char *path, GEr
 	const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY;
 	struct stat st;
 
-	console->output_fd = open(path, flags | O_NONBLOCK, 0666);
+	console->output_fd = kept_open(path, flags | O_NONBLOCK, 0666);
 	/* fifo(7): that is how one without a reader says so. */
 	if (console->output_fd < 0 && errno == ENXIO && !stat(path, &st) && S_ISFIFO(st.st_mode)) {
 		message("the console's file '%s' is a pipe: waiting for somebody to read it", path);
-		console->output_fd = open(path, flags, 0666);
+		console->output_fd = kept_open(path, flags, 0666);
 	}
 	if (console->output_fd < 0)
 		return error_set_errno(error, errno, "cannot write the console's file '%s'", path);
+	if (!kept_claim(console->output_fd))
+		return error_set(error, "the console's file '%s' is in use: a disk, a console or a port "
+				 "of this guest or another has it open", path);
 	return TRUE;
 }
 
 /* Without the slave's echo and line editing, which would come before any program can
  * switch them off.  Opened and closed once, it is known to have no reader. */
-static gboolean console_open_pty(struct console *console, GError **error)
+static gboolean console_prepare_slave(int master, const char *path, GError **error)
 {
-	char path[64];
 	struct termios modes;
-	int slave;
+	int slave = -1;
 
-	console->input_fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
-	console->output_fd = console->input_fd;
-	console->input = INPUT_PTY;
-	if (console->input_fd < 0 || grantpt(console->input_fd) < 0 ||
-	    unlockpt(console->input_fd) < 0 ||
-	    ptsname_r(console->input_fd, path, sizeof(path)) != 0)
-		return error_set_errno(error, errno, "cannot make a pseudo-terminal");
-	slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (grantpt(master) == 0 && unlockpt(master) == 0)
+		slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (slave < 0 || tcgetattr(slave, &modes) < 0)
 		return error_set_errno(error, errno, "cannot open the pseudo-terminal %s", path);
 	cfmakeraw(&modes);
 	tcsetattr(slave, TCSANOW, &modes);
 	close(slave);
+	return TRUE;
+}
+
+/* The next life of the guest gets the same one, with whoever has it open. */
+static gboolean console_open_pty(struct console *console, GError **error)
+{
+	const bool again = kept_has(PTY_MASTER);
+	char path[64];
+
+	console->input_fd = kept_open(PTY_MASTER, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK, 0);
+	console->output_fd = console->input_fd;
+	console->input = INPUT_PTY;
+	if (console->input_fd < 0 || ptsname_r(console->input_fd, path, sizeof(path)) != 0)
+		return error_set_errno(error, errno, "cannot make a pseudo-terminal");
+	if (!again && !console_prepare_slave(console->input_fd, path, error))
+		return FALSE;
 	console->pty_path = g_strdup(path);
 	return TRUE;
 }

@@ -13,6 +13,7 @@
 
 #include "insn.h"
 #include "message.h"
+#include "sandbox/thread.h"
 #include "signals.h"
 
 #define RING_SIZE	524288u		/* a power of two; a quiet guest needs a page */
@@ -181,6 +182,7 @@ static void *output_thread(void *opaque)
 
 	prctl(PR_SET_NAME, "console");
 	signals_accept_kick();
+	thread_confine(THREAD_IO);
 	pthread_mutex_lock(&output->lock);
 	while (output_wait_for_bytes(output)) {
 		while (!output->stop && (count = ring_take(output, chunk, sizeof(chunk)))) {

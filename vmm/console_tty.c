@@ -7,22 +7,36 @@
 #include <unistd.h>
 
 static const int fatal_signals[] = {
-	SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGABRT,
+	SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT,
 };
 
 /* File scope, because a signal's handler must find it. */
 static struct {
 	struct termios saved;
 	int fd;
+	pid_t group;			/* 0: not known yet */
 	volatile sig_atomic_t raw;
 	bool handlers;
 } tty;
 
-/* SA_RESETHAND has made the signal deadly again; it is delivered when this returns. */
-static void console_tty_dying(int number)
+/* Since the program began nobody else can give it another group (setpgid(2)), and when
+ * --detach makes a session it gives the terminal up. */
+void console_tty_prepare(void)
+{
+	if (!tty.group)
+		tty.group = getpgrp();
+}
+
+void console_tty_restore(void)
 {
 	if (tty.raw)
 		tcsetattr(tty.fd, TCSANOW, &tty.saved);
+}
+
+/* SA_RESETHAND has made the signal deadly again; it is delivered when this returns. */
+static void console_tty_dying(int number)
+{
+	console_tty_restore();
 	raise(number);
 }
 
@@ -43,7 +57,10 @@ static bool console_tty_is_ours(int fd)
 {
 	pid_t foreground = tcgetpgrp(fd);
 
-	return foreground < 0 || foreground == getpgrp();
+	if (foreground < 0)
+		return true;
+	console_tty_prepare();
+	return foreground == tty.group;
 }
 
 bool console_tty_enter(int fd)

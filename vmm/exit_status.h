@@ -16,6 +16,7 @@ enum exit_status {
 	EXIT_STATUS_CRASH = 6,		/* triple fault, or a vCPU that cannot go on */
 	EXIT_STATUS_RESET = 8,		/* the guest asked for a reset */
 	EXIT_STATUS_LEFT = 10,		/* the user left with Ctrl-A x */
+	EXIT_STATUS_FORBIDDEN = 12,	/* a thread made a system call that it may not make */
 };
 
 static inline int exit_status_debug(uint32_t value)

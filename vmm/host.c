@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "kept.h"
 
 /* Bits of the feature words (SDM volume 2 "CPUID", APM volume 3 "CPUID"). */
 #define CPUID_1_ECX_VT_X		(1u << 5)
@@ -173,11 +174,12 @@ char *host_explain_open(const struct host_view *view, int number)
 
 char *host_explain_create(const struct host_view *view, int number)
 {
-	const char *rival = host_rival(view);
 	g_autofree char *advice = NULL;
+	const char *rival;
 
 	if (number != EBUSY)
 		return g_strdup_printf("cannot make a virtual machine: %s", g_strerror(number));
+	rival = host_rival(view);
 	if (!rival)
 		return g_strdup("another hypervisor holds the CPU: `dmesg | grep mica` says more");
 	advice = host_rival_advice(view, rival);
@@ -199,7 +201,7 @@ int host_open(struct mica_info *info, GError **error)
 {
 	struct host_view view = { 0 };
 	g_autofree char *text = NULL;
-	int fd = open(HOST_DEVICE, O_RDWR | O_CLOEXEC);
+	int fd = kept_open(HOST_DEVICE, O_RDWR | O_CLOEXEC, 0);
 	int number = errno;
 
 	if (fd < 0) {

@@ -12,6 +12,7 @@
 #include "error.h"
 #include "footprint.h"
 #include "host.h"
+#include "loop_init.h"
 #include "loop_lock.h"
 #include "machine_console.h"
 #include "machine_virtio.h"
@@ -153,7 +154,7 @@ static void machine_signal(void *opaque, int number)
 
 static gboolean machine_add_loop(struct machine *machine, GError **error)
 {
-	machine->loop_made = uv_loop_init(&machine->loop) == 0;
+	machine->loop_made = loop_init(&machine->loop) == 0;
 	if (!machine->loop_made)
 		return error_set(error, "cannot make the main loop");
 	if (uv_async_init(&machine->loop, &machine->ended, machine_ended) < 0)

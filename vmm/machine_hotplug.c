@@ -146,12 +146,17 @@ struct machine_function *machine_attach_net(struct machine *machine, const struc
 					    struct net_end *end, GError **error)
 {
 	struct machine_function *function;
+	struct net *nets[NET_QUEUES_MAX];
+	struct virtio_device *device = NULL;
 
 	function = machine_function_new(machine, "net", net->id, 0, error);
-	if (function)
-		return finish(function, machine_make_net(function, net, end, error), error);
-	net_end_close(end);
-	return NULL;
+	if (!function) {
+		net_end_close(end);
+		return NULL;
+	}
+	if (net_end_take(end, nets, error))
+		device = machine_make_net(function, net, end, nets, error);
+	return finish(function, device, error);
 }
 
 /* ---------------------------------------------------------------- detaching */

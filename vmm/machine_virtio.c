@@ -90,6 +90,17 @@ static struct block *open_disk(const struct machine_disk *disk, GError **error)
 #endif
 }
 
+/* Confinement opens nothing by its name: what the first life of the guest has opened, its next
+ * ones go on with, and the configuration closes. */
+static struct block *keep_disk(struct machine_disk *disk, GError **error)
+{
+	if (!disk->block)
+		disk->block = open_disk(disk, error);
+	if (disk->block)
+		disk->block->kept = true;
+	return disk->block;
+}
+
 struct virtio_device *machine_make_disk(struct machine_function *function,
 					const struct machine_disk *disk, struct block *block,
 					GError **error)
@@ -105,14 +116,14 @@ struct virtio_device *machine_make_disk(struct machine_function *function,
 	return block_device_new(&config, &machine->virtio->memory, block, error);
 }
 
-static gboolean add_disk(struct machine *machine, const struct machine_disk *disk,
+static gboolean add_disk(struct machine *machine, struct machine_disk *disk,
 			 unsigned int number, GError **error)
 {
 	struct machine_function *function;
 	struct block *block;
 
 	function = machine_function_new(machine, "disk", disk->id, number, error);
-	block = function ? open_disk(disk, error) : NULL;
+	block = function ? keep_disk(disk, error) : NULL;
 	return block && attach(function, machine_make_disk(function, disk, block, error), error);
 }
 
@@ -139,14 +150,11 @@ gboolean machine_net_connect(const struct machine_net *net, struct net_end *end,
 }
 
 struct virtio_device *machine_make_net(struct machine_function *function,
-				       const struct machine_net *net, struct net_end *end,
-				       GError **error)
+				       const struct machine_net *net, const struct net_end *end,
+				       struct net *const *nets, GError **error)
 {
 	struct net_device_config config = { .name = function->name, .vhost = net->vhost };
-	struct net *nets[NET_QUEUES_MAX];
 
-	if (!net_end_take(end, nets, error))
-		return NULL;
 	if (net->mac_given)
 		memcpy(config.mac, net->mac, NET_MAC_SIZE);
 	else
@@ -155,16 +163,32 @@ struct virtio_device *machine_make_net(struct machine_function *function,
 	return net_device_new(&config, &function->machine->virtio->memory, nets, end->count, error);
 }
 
-static gboolean add_net(struct machine *machine, const struct machine_net *net,
+/* As keep_disk().  The last life may have turned queues off. */
+static gboolean keep_net(struct machine_net *net, GError **error)
+{
+	struct net_end end;
+
+	for (unsigned int i = 1; i < net->end.count; i++)
+		net_enable(net->nets[i], true);
+	if (net->end.count)
+		return TRUE;
+	if (!machine_net_connect(net, &end, error) || !net_end_take(&end, net->nets, error))
+		return FALSE;
+	net->end = end;
+	for (unsigned int i = 0; i < end.count; i++)
+		net->nets[i]->kept = true;
+	return TRUE;
+}
+
+static gboolean add_net(struct machine *machine, struct machine_net *net,
 			unsigned int number, GError **error)
 {
 	struct machine_function *function;
-	struct net_end end;
 
 	function = machine_function_new(machine, "net", net->id, number, error);
-	if (!function || !machine_net_connect(net, &end, error))
+	if (!function || !keep_net(net, error))
 		return FALSE;
-	return attach(function, machine_make_net(function, net, &end, error), error);
+	return attach(function, machine_make_net(function, net, &net->end, net->nets, error), error);
 }
 
 /* Of a kind that has no ids: never refused. */
@@ -215,12 +239,27 @@ static struct vhost_user *open_share(const struct machine_share *share, GError *
 	return vhost;
 }
 
-static gboolean add_share(struct machine *machine, const struct machine_share *share,
+/* As keep_disk(). */
+static struct vhost_user *keep_share(struct machine_share *share, GError **error)
+{
+	if (!share->vhost)
+		share->vhost = open_share(share, error);
+	if (!share->vhost)
+		return NULL;
+	vhost_user_keep(share->vhost, true);
+	if (vhost_user_fd(share->vhost) >= 0)
+		return share->vhost;
+	error_set(error, "share of '%s': the program that serves it has ended: start the guest anew",
+		  share->path);
+	return NULL;
+}
+
+static gboolean add_share(struct machine *machine, struct machine_share *share,
 			  unsigned int number, GError **error)
 {
 	struct machine_function *function = new_function(machine, "share", number);
 	const struct fs_device_config config = { .name = function->name, .tag = share->tag };
-	struct vhost_user *vhost = open_share(share, error);
+	struct vhost_user *vhost = keep_share(share, error);
 
 	return vhost && attach(function,
 			       fs_device_new(&config, &machine->virtio->memory, vhost, error),

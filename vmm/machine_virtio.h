@@ -20,6 +20,7 @@
 struct machine;
 struct machine_console;
 struct machine_function;
+struct vhost_user;
 
 struct machine_disk {
 	char *id;			/* NULL: "disk" and a number */
@@ -27,6 +28,7 @@ struct machine_disk {
 	char *serial;			/* NULL: none */
 	gboolean read_only;
 	enum block_cache cache;
+	struct block *block;		/* open since the guest's first life; NULL: not yet */
 };
 
 struct machine_net {
@@ -40,6 +42,8 @@ struct machine_net {
 	GArray *forwards;		/* of struct net_forward, with `user`; NULL: none */
 	uint8_t mac[6];
 	gboolean mac_given;		/* else one is made up */
+	struct net_end end;		/* open since the guest's first life; no count: not yet */
+	struct net *nets[NET_QUEUES_MAX];	/* its queues */
 };
 
 struct machine_vsock {
@@ -52,6 +56,7 @@ struct machine_share {
 	gboolean socket;		/* of a program that serves it */
 	char *tag;
 	gboolean read_only;		/* not with `socket` */
+	struct vhost_user *vhost;	/* connected since the guest's first life; NULL: not yet */
 };
 
 struct machine_config;

@@ -42,13 +42,13 @@ void machine_function_free(struct machine_function *function);
 gboolean machine_function_make(struct machine_function *function, struct virtio_device *device,
 			       GError **error);
 
-/* Take `block` and `end`, also on error. */
+/* Take `block` and `nets`, also on error. */
 struct virtio_device *machine_make_disk(struct machine_function *function,
 					const struct machine_disk *disk, struct block *block,
 					GError **error);
 struct virtio_device *machine_make_net(struct machine_function *function,
-				       const struct machine_net *net, struct net_end *end,
-				       GError **error);
+				       const struct machine_net *net, const struct net_end *end,
+				       struct net *const *nets, GError **error);
 
 /* machine_hotplug.c */
 gboolean machine_hotplug_init(struct machine *machine, GError **error);

@@ -5,25 +5,64 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
-/* As standard error is, this is the whole process's. */
-static atomic_bool to_syslog;
+#define LOG_SOCKET	"/dev/log"
+
+/*
+ * As standard error is, this is the whole process's.  syslog(3) is not used: when the daemon
+ * was started anew it makes another socket, which confinement forbids, and a signal's
+ * handler may not call it.
+ */
+static struct {
+	int fd;				/* of a datagram socket, not connected */
+	char head[32];			/* RFC 3164, 4.1: priority and tag, without a time */
+	atomic_bool on;
+} logging = { .fd = -1 };
+
+void message_prepare_syslog(void)
+{
+	if (logging.fd < 0)
+		logging.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	g_snprintf(logging.head, sizeof(logging.head), "<%d>mica[%d]: ", LOG_USER | LOG_NOTICE,
+		   (int)getpid());
+}
 
 void message_to_syslog(void)
 {
-	openlog("mica", LOG_PID | LOG_NDELAY, LOG_USER);
-	atomic_store(&to_syslog, true);
+	message_prepare_syslog();
+	if (logging.fd >= 0)
+		atomic_store(&logging.on, true);
+}
+
+/* Async-signal-safe. */
+static void message_log_line(const char *text, size_t length)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = LOG_SOCKET };
+	struct iovec parts[] = {
+		{ logging.head, strlen(logging.head) }, { (void *)text, length },
+	};
+	const struct msghdr message = {
+		.msg_name = &address, .msg_namelen = sizeof(address),
+		.msg_iov = parts, .msg_iovlen = 2,
+	};
+
+	while (sendmsg(logging.fd, &message, MSG_NOSIGNAL) < 0 && errno == EINTR)
+		;
 }
 
 static void message_log(const char *text)
 {
-	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+	size_t length;
 
-	for (unsigned int i = 0; lines[i]; i++)
-		if (*lines[i])
-			syslog(LOG_NOTICE, "%s", lines[i]);
+	for (; *text; text += length + (text[length] == '\n')) {
+		length = strcspn(text, "\n");
+		if (length)
+			message_log_line(text, length);
+	}
 }
 
 static void message_print(const char *text)
@@ -44,7 +83,7 @@ static void message_print(const char *text)
 
 void message_text(const char *text)
 {
-	if (atomic_load(&to_syslog))
+	if (atomic_load(&logging.on))
 		message_log(text);
 	else
 		message_print(text);

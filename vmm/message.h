@@ -11,10 +11,13 @@
 /* `format` has no newline at its end. */
 void message(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
-/* From here on to syslog(3), facility "user", ident "mica": nobody sees standard error. */
+/* Makes the socket that message_to_syslog() needs; the process is the one that will write. */
+void message_prepare_syslog(void);
+/* From here on to the system's log, facility "user", ident "mica": nobody sees standard
+ * error. */
 void message_to_syslog(void);
 
-/* Several lines as they are, e.g. a register dump. */
+/* Several lines as they are, e.g. a register dump.  Async-signal-safe. */
 void message_text(const char *text);
 
 #endif

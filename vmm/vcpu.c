@@ -14,6 +14,7 @@
 #include "machine.h"
 #include "machine_pause.h"
 #include "message.h"
+#include "sandbox/thread.h"
 #include "signals.h"
 
 /* Indices into mica_apic_state.regs (SDM volume 3, "Local APIC Register Address Map"). */
@@ -142,6 +143,7 @@ static void *vcpu_thread(void *opaque)
 
 	vcpu_name_thread(vcpu);
 	signals_accept_kick();
+	thread_confine(THREAD_VCPU);
 	while (!atomic_load_explicit(&machine->stopping, memory_order_relaxed)) {
 		if (G_UNLIKELY(atomic_load_explicit(&machine->pausing, memory_order_relaxed)))
 			machine_park(machine);

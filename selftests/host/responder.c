@@ -8,6 +8,8 @@
  *	i	"ignored": from here on the power button is
  *	r	asks for a reset
  *	f	"flood", and then a line again and again, for ever
+ *	s	"vector": it has written to and read from the I/O APIC by an XMM register
+ *	c	crashes: a triple fault
  *
  * It never halts: it looks at both all the time.  The header is of the Multiboot Specification
  * 0.6.96, "OS image format".
@@ -23,6 +25,9 @@
 #define PM_TMR		0x608
 #define PWRBTN		0x100
 #define S5		(5 << 10 | 1 << 13)
+#define IOAPIC		0xfec00000	/* its register select */
+#define CR0_EM		(1u << 2)
+#define CR4_OSFXSR	(1u << 9)
 
 asm(".section .multiboot, \"a\"\n"
     ".balign 4\n"
@@ -102,6 +107,28 @@ static void flood(void)
 		print("flood\n");
 }
 
+static void use_vector(void)
+{
+	uint32_t cr0, cr4;
+
+	asm volatile("mov %%cr0, %0" : "=r"(cr0));
+	asm volatile("mov %%cr4, %0" : "=r"(cr4));
+	asm volatile("mov %0, %%cr0" : : "r"(cr0 & ~CR0_EM));
+	asm volatile("mov %0, %%cr4" : : "r"(cr4 | CR4_OSFXSR));
+	asm volatile("movups %%xmm0, (%0)\n\tmovups (%0), %%xmm0" : : "r"(IOAPIC) : "memory");
+	print("vector\n");
+}
+
+static void crash(void)
+{
+	static const struct {
+		uint16_t limit;
+		uint32_t base;
+	} __attribute__((packed)) empty;
+
+	asm volatile("lidt %0\n\tud2" : : "m"(empty));
+}
+
 static void obey(uint8_t order)
 {
 	if (order == 'a')
@@ -112,6 +139,10 @@ static void obey(uint8_t order)
 		out8(RESET_PORT, 6);
 	else if (order == 'f')
 		flood();
+	else if (order == 's')
+		use_vector();
+	else if (order == 'c')
+		crash();
 }
 
 void respond(void);

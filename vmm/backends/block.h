@@ -77,6 +77,7 @@ struct block {
 	const struct block_ops *ops;
 	uint64_t size;			/* bytes, a multiple of 512 */
 	bool read_only;
+	bool kept;			/* block_close() leaves it open, for the next who has it */
 	int fd;				/* readable when block_reap() has work; -1: never */
 };
 
@@ -115,7 +116,7 @@ gboolean block_resize(struct block *block, uint64_t size, bool shrink, GError **
 /* Nothing may be under way.  NULL is fine. */
 static inline void block_close(struct block *block)
 {
-	if (block)
+	if (block && !block->kept)
 		block->ops->close(block);
 }
 

@@ -148,6 +148,14 @@ int file_transfer(struct file *file, struct block_request *request)
 	return 0;
 }
 
+ssize_t file_write_zeroes(struct file *file, uint64_t offset, uint64_t length)
+{
+	const struct iovec zeroes = { file->zeroes, MIN(FILE_ZEROES, length) };
+	ssize_t count = pwritev2(file->fd, &zeroes, 1, offset, 0);
+
+	return count < 0 ? -errno : count;
+}
+
 static int write_zeroes(struct file *file, const struct block_request *request)
 {
 	uint64_t done = 0;
@@ -156,12 +164,11 @@ static int write_zeroes(struct file *file, const struct block_request *request)
 	if (request->length > PLAIN_ZEROES_MAX)
 		return -EOPNOTSUPP;
 	while (done < request->length) {
-		count = pwrite(file->fd, file->zeroes, MIN(FILE_ZEROES, request->length - done),
-			       request->offset + done);
+		count = file_write_zeroes(file, request->offset + done, request->length - done);
 		if (count > 0)
 			done += count;
-		else if (count == 0 || errno != EINTR)
-			return count ? -errno : -EIO;
+		else if (count != -EINTR)
+			return count ? count : -EIO;
 	}
 	return 0;
 }

@@ -42,6 +42,9 @@ int file_fallocate_mode(const struct block_request *request);
 /* Whether the host cannot do this WRITE_ZEROES otherwise, as fallocate() has said `error`; then
  * there is file->zeroes. */
 bool file_must_write_zeroes(struct file *file, const struct block_request *request, int error);
+
+/* After that.  Writes at most `length` bytes; how many it were, or -errno. */
+ssize_t file_write_zeroes(struct file *file, uint64_t offset, uint64_t length);
 /* The end of a DISCARD or WRITE_ZEROES; returns the request's error. */
 int file_cleared(struct file *file, const struct block_request *request, int error);
 /* Whether the request must fail at once, because an earlier flush did. */

@@ -39,6 +39,7 @@ struct net_ops {
 
 struct net {
 	const struct net_ops *ops;
+	bool kept;			/* net_close() leaves it open, for the next who has it */
 	int fd;				/* readable when net_receive() has a frame */
 	unsigned int offloads;		/* NET_*: what the host can do, in both directions */
 	uint16_t mtu;			/* of the host's interface; 0: unknown */
@@ -76,7 +77,7 @@ static inline int net_enable(struct net *net, bool on)
 /* NULL is fine. */
 static inline void net_close(struct net *net)
 {
-	if (net)
+	if (net && !net->kept)
 		net->ops->close(net);
 }
 

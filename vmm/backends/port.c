@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "../kept.h"
 #include "../loop_lock.h"
 #include "../message.h"
 #include "port_open.h"
@@ -270,7 +271,7 @@ static gboolean open_kind(struct port *port, const char *path, GError **error)
 		port->fd = port_open_file(path, error);
 		break;
 	case PORT_PTY:
-		port->fd = port_open_pty(&port->slave_fd, &port->path, error);
+		port->fd = port_open_pty(port->name, &port->slave_fd, &port->path, error);
 		break;
 	}
 	if (port->fd >= 0)
@@ -317,7 +318,8 @@ void port_free(struct port *port)
 	if (port->slave_fd >= 0)
 		close(port->slave_fd);
 	if (port->listen_fd >= 0) {
-		unlink(port->path);
+		if (!kept_has(port->path))
+			unlink(port->path);
 		close(port->listen_fd);
 	}
 	if (port->spare_fd >= 0)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../error.h"
+#include "../kept.h"
 
 /* ---------------------------------------------------------------- sockets */
 
@@ -60,10 +61,16 @@ int port_listen(const char *path, GError **error)
 			  sizeof(address.sun_path) - 1);
 		return -1;
 	}
+	fd = kept_again(path);
+	if (fd >= 0)
+		return fd;
 	strcpy(address.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0 && bind_socket(fd, &address) == 0 && listen(fd, 1) == 0)
+	if (fd >= 0 && bind_socket(fd, &address) == 0 && listen(fd, 1) == 0) {
+		kept_put(path, fd);
+		kept_remove_at_end(path);
 		return fd;
+	}
 	error_set_errno(error, errno, "cannot listen at '%s'", path);
 	if (fd >= 0)
 		close(fd);
@@ -83,24 +90,52 @@ bool port_hung_up(int fd)
 int port_open_file(const char *path, GError **error)
 {
 	struct stat st;
-	bool fifo = stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+	bool again = kept_has(path);
+	bool fifo = !again && stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
 	int fd;
 
-	fd = open(path, (fifo ? O_RDWR : O_WRONLY | O_CREAT | O_TRUNC) | O_NONBLOCK | O_NOCTTY |
-		  O_CLOEXEC, 0666);
+	fd = kept_open(path, (fifo ? O_RDWR : O_WRONLY | O_CREAT) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+		       0666);
 	if (fd < 0)
 		error_set_errno(error, errno, "cannot write '%s'", path);
-	return fd;
+	else if (!kept_claim(fd))
+		error_set(error, "'%s' is in use: a disk, a console or a port of this guest or another "
+			  "has it open", path);
+	else if (ftruncate(fd, 0) == 0 || errno == EINVAL)
+		return fd;
+	else
+		error_set_errno(error, errno, "cannot empty '%s'", path);
+	if (fd >= 0)
+		close(fd);
+	return -1;
 }
 
 /* ---------------------------------------------------------------- pseudo-terminals */
 
-int port_open_pty(int *slave_fd, char **path, GError **error)
+static int pty_again(const char *master, const char *slave, int *slave_fd, char **path)
 {
-	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+	int fd = kept_again(master);
+	char name[64];
+
+	if (fd < 0)
+		return -1;
+	*slave_fd = kept_again(slave);
+	if (ptsname_r(fd, name, sizeof(name)) == 0)
+		*path = g_strdup(name);
+	return fd;
+}
+
+int port_open_pty(const char *port, int *slave_fd, char **path, GError **error)
+{
+	g_autofree char *master = g_strdup_printf("master of %s", port);
+	g_autofree char *slave = g_strdup_printf("slave of %s", port);
+	int fd = pty_again(master, slave, slave_fd, path);
 	struct termios modes;
 	char name[64];
 
+	if (fd >= 0)
+		return fd;
+	fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
 	if (fd >= 0 && grantpt(fd) == 0 && unlockpt(fd) == 0 &&
 	    ptsname_r(fd, name, sizeof(name)) == 0) {
 		*slave_fd = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -108,6 +143,8 @@ int port_open_pty(int *slave_fd, char **path, GError **error)
 			cfmakeraw(&modes);
 			tcsetattr(*slave_fd, TCSANOW, &modes);
 			*path = g_strdup(name);
+			kept_put(master, fd);
+			kept_put(slave, *slave_fd);
 			return fd;
 		}
 	}

@@ -15,8 +15,8 @@ int port_listen(const char *path, GError **error);
 /* Made, or emptied.  A pipe (FIFO) needs no reader. */
 int port_open_file(const char *path, GError **error);
 
-/* The master; `*slave_fd` and `*path` are those of the other side, the caller's as well. */
-int port_open_pty(int *slave_fd, char **path, GError **error);
+/* The master; `port` is the name of the port; `*slave_fd` and `*path` are those of the other side, the caller's as well. */
+int port_open_pty(const char *port, int *slave_fd, char **path, GError **error);
 
 /* The other side of a connection sends nothing more, or is gone. */
 bool port_hung_up(int fd);

@@ -11,6 +11,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "../kept.h"
+
 #define VHOST_NET_DEVICE	"/dev/vhost-net"
 #define RINGS			2u
 
@@ -37,13 +39,18 @@ static bool set_memory(const struct vhost_net *vhost, const struct guest_memory 
 	return ioctl(vhost->fd, VHOST_SET_MEM_TABLE, table) == 0;
 }
 
+/* EBUSY: since the guest's first life. */
+static bool own(const struct vhost_net *vhost)
+{
+	return ioctl(vhost->fd, VHOST_SET_OWNER) == 0 || errno == EBUSY;
+}
+
 static bool set_up(struct vhost_net *vhost, const struct guest_memory *memory, uint64_t features)
 {
 	uint64_t offered;
 
 	vhost->error = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (vhost->error < 0 || ioctl(vhost->fd, VHOST_SET_OWNER) < 0 ||
-	    ioctl(vhost->fd, VHOST_GET_FEATURES, &offered) < 0)
+	if (vhost->error < 0 || !own(vhost) || ioctl(vhost->fd, VHOST_GET_FEATURES, &offered) < 0)
 		return false;
 	if (features & ~offered) {
 		errno = EOPNOTSUPP;
@@ -52,9 +59,24 @@ static bool set_up(struct vhost_net *vhost, const struct guest_memory *memory, u
 	return set_memory(vhost, memory);
 }
 
-struct vhost_net *vhost_net_open(const struct guest_memory *memory, uint64_t features)
+/* Each card has one of its own, for all of the guest's lives. */
+static int open_kept(const char *name)
 {
-	int fd = open(VHOST_NET_DEVICE, O_RDWR | O_CLOEXEC);
+	g_autofree char *key = g_strdup_printf("%s of %s", VHOST_NET_DEVICE, name);
+	int fd = kept_again(key);
+
+	if (fd >= 0)
+		return fd;
+	fd = open(VHOST_NET_DEVICE, O_RDWR | O_CLOEXEC);
+	if (fd >= 0)
+		kept_put(key, fd);
+	return fd;
+}
+
+struct vhost_net *vhost_net_open(const char *name, const struct guest_memory *memory,
+				 uint64_t features)
+{
+	int fd = open_kept(name);
 	struct vhost_net *vhost;
 	int error;
 

@@ -27,8 +27,10 @@ struct vhost_net_ring {
 };
 
 /* NULL, and errno: the host has none, or not for this user, or not one that does all of `features`
- * (VIRTIO_F_* and others, as 1 << N).  `memory` must outlive it. */
-struct vhost_net *vhost_net_open(const struct guest_memory *memory, uint64_t features);
+ * (VIRTIO_F_* and others, as 1 << N).  `memory` must outlive it.  What was opened for the card
+ * called `name` is kept for the guest's next life (kept.h). */
+struct vhost_net *vhost_net_open(const char *name, const struct guest_memory *memory,
+				 uint64_t features);
 /* Stops it.  NULL is fine. */
 void vhost_net_close(struct vhost_net *vhost);
 

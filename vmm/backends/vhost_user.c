@@ -77,6 +77,7 @@ struct vhost_user {
 	uint64_t features;
 	uint64_t protocol_features;	/* that both know */
 	bool has_protocol;
+	bool kept;
 };
 
 void vhost_user_disconnect(struct vhost_user *vhost)
@@ -308,9 +309,15 @@ struct vhost_user *vhost_user_new(int fd, GError **error)
 
 void vhost_user_free(struct vhost_user *vhost)
 {
-	if (vhost)
-		vhost_user_disconnect(vhost);
+	if (!vhost || vhost->kept)
+		return;
+	vhost_user_disconnect(vhost);
 	g_free(vhost);
+}
+
+void vhost_user_keep(struct vhost_user *vhost, bool keep)
+{
+	vhost->kept = keep;
 }
 
 uint64_t vhost_user_features(const struct vhost_user *vhost)

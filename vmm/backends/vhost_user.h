@@ -15,6 +15,7 @@
 #define MICA_VMM_BACKENDS_VHOST_USER_H
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../memory.h"
@@ -37,6 +38,8 @@ struct vhost_user_queue {
 struct vhost_user *vhost_user_new(int fd, GError **error);
 /* NULL is fine. */
 void vhost_user_free(struct vhost_user *vhost);
+/* vhost_user_free() leaves it connected, for the next who has it. */
+void vhost_user_keep(struct vhost_user *vhost, bool keep);
 
 /* VIRTIO_* features that it offers. */
 uint64_t vhost_user_features(const struct vhost_user *vhost);

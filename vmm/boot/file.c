@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../kept.h"
 #include "boot.h"
 #include "file.h"
 
@@ -11,7 +12,7 @@
 
 static int open_file(const char *path, GError **error)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = kept_open(path, O_RDONLY | O_CLOEXEC, 0);
 	struct stat st;
 
 	if (fd < 0) {

@@ -9,8 +9,11 @@
 #include <unistd.h>
 
 #include "../exit_status.h"
+#include "../kept.h"
 #include "../message.h"
 #include "cli.h"
+
+#define NOWHERE	"/dev/null"
 
 /* What became of the guest's process, which has ended without a word. */
 static int status_of(pid_t pid)
@@ -38,6 +41,13 @@ static int wait_for(pid_t pid, int fd)
 	return count == 1 ? EXIT_STATUS_OK : status_of(pid);
 }
 
+/* What detach_finish() needs: then files cannot be opened any more. */
+static void prepare_finish(void)
+{
+	close(kept_open(NOWHERE, O_RDWR | O_CLOEXEC, 0));
+	message_prepare_syslog();
+}
+
 int detach_begin(int *status)
 {
 	int ends[2];
@@ -51,6 +61,7 @@ int detach_begin(int *status)
 	pid = fork();
 	if (pid == 0) {
 		close(ends[0]);
+		prepare_finish();
 		return ends[1];
 	}
 	close(ends[1]);
@@ -65,7 +76,7 @@ int detach_begin(int *status)
 
 void detach_finish(int fd)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int null = kept_open(NOWHERE, O_RDWR | O_CLOEXEC, 0);
 
 	setsid();
 	message_to_syslog();

@@ -96,6 +96,9 @@ void disk_option_clear(gpointer data)
 {
 	struct machine_disk *disk = data;
 
+	if (disk->block)
+		disk->block->kept = false;
+	block_close(disk->block);
 	g_free(disk->path);
 	g_free(disk->id);
 	g_free(disk->serial);

@@ -7,6 +7,7 @@
 #include "../exit_status.h"
 #include "../host.h"
 #include "../message.h"
+#include "../sandbox/sandbox.h"
 #include "cli.h"
 #include "options.h"
 
@@ -39,6 +40,13 @@ static void info_print(const struct mica_info *info)
 		if (info->caps & caps[i].bit)
 			printf(" %s", caps[i].name);
 	printf("\n");
+}
+
+static void info_print_confinement(void)
+{
+	g_autofree char *text = sandbox_describe();
+
+	printf("confinement      %s\n", text);
 }
 
 /* "host v1 v2", then why the next level is none of them. */
@@ -82,8 +90,10 @@ int cli_info(int argc, char **argv)
 		return EXIT_STATUS_USAGE;
 	}
 	fd = host_open(&info, &error);
-	if (fd >= 0)
+	if (fd >= 0) {
 		info_print(&info);
+		info_print_confinement();
+	}
 	status = fd >= 0 && info_print_models(fd, &info, &error) ? EXIT_STATUS_OK : EXIT_STATUS_ERROR;
 	if (error)
 		message("%s", error->message);

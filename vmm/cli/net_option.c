@@ -139,6 +139,10 @@ void net_option_clear(gpointer data)
 {
 	struct machine_net *net = data;
 
+	for (unsigned int i = 0; i < net->end.count; i++) {
+		net->nets[i]->kept = false;
+		net_close(net->nets[i]);
+	}
 	g_free(net->tap);
 	g_free(net->bridge);
 	g_free(net->id);

@@ -6,9 +6,13 @@
 #include "../control/server.h"
 #include "../error.h"
 #include "../exit_status.h"
+#include "../kept.h"
 #include "../machine.h"
 #include "../machine_console.h"
+#include "../machine_virtio.h"
 #include "../message.h"
+#include "../sandbox/sandbox.h"
+#include "../sandbox/thread.h"
 #include "cli.h"
 #include "detach.h"
 #include "options.h"
@@ -112,13 +116,45 @@ static enum machine_end run_once(struct run *run, uint32_t *value)
 
 	if (machine && run->endpoint)
 		run->server = control_server_new(machine, run->endpoint, &error);
-	if (error)
+	if (error) {
 		message("%s", error->message);
-	else
+	} else {
+		thread_confine(THREAD_MAIN);
 		end = run_machine(run, machine, value);
+	}
 	g_clear_pointer(&run->server, control_server_free);
 	machine_free(machine);
 	return end;
+}
+
+static void run_add_folder(GPtrArray *folders, const struct machine_port *port)
+{
+	if (port->kind == PORT_SOCKET)
+		g_ptr_array_add(folders, g_path_get_dirname(port->path));
+}
+
+/* Before the guest is made: its threads give up their rights as they are started. */
+static gboolean run_confine(const struct run_config *config,
+			    const struct control_endpoint *endpoint, GError **error)
+{
+	const GArray *ports = config->machine.ports;
+	g_autoptr(GPtrArray) folders = g_ptr_array_new_with_free_func(g_free);
+	const struct sandbox_config sandbox = {
+		.restart = config->restart,
+		.connects = config->machine.vsock != NULL,
+		.folders = folders,
+	};
+
+	if (endpoint)
+		g_ptr_array_add(folders, g_path_get_dirname(endpoint->path));
+	if (config->machine.vsock)
+		g_ptr_array_add(folders, g_path_get_dirname(config->machine.vsock->path));
+	for (guint i = 0; ports && i < ports->len; i++)
+		run_add_folder(folders, &g_array_index(ports, struct machine_port, i));
+	if (!config->no_sandbox)
+		return sandbox_prepare(&sandbox, error);
+	message("--no-sandbox: the guest runs without confinement: for debugging only");
+	return TRUE;
 }
 
 static int run_guest(const struct run_config *config, int detach_fd)
@@ -130,8 +166,9 @@ static int run_guest(const struct run_config *config, int detach_fd)
 
 	if (!config->no_control)
 		run.endpoint = control_endpoint_new("", config->control, config->machine.name, &error);
-	if (error) {
+	if (error || !run_confine(config, run.endpoint, &error)) {
 		message("%s", error->message);
+		control_endpoint_free(run.endpoint);
 		return EXIT_STATUS_ERROR;
 	}
 	do
@@ -147,6 +184,7 @@ static int run_parsed(struct run_config *config)
 	int detach_fd = -1;
 	int status;
 
+	kept_start();
 	if (config->detach) {
 		detach_fd = detach_begin(&status);
 		if (detach_fd < 0)
@@ -172,5 +210,6 @@ int cli_run(int argc, char **argv)
 		status = EXIT_STATUS_USAGE;
 	}
 	run_options_clear(&config);
+	kept_end();
 	return status;
 }

@@ -302,6 +302,16 @@ static gboolean take_stats(void *target, const char *value, GError **error)
 	return TRUE;
 }
 
+static gboolean take_no_sandbox(void *target, const char *value, GError **error)
+{
+	struct run_config *config = target;
+
+	(void)value;
+	(void)error;
+	config->no_sandbox = TRUE;
+	return TRUE;
+}
+
 static const struct cli_option run_options[] = {
 	{ "kernel", "FILE", "the guest's kernel: bzImage, ELF with PVH entry, or multiboot",
 	  take_kernel },
@@ -339,6 +349,7 @@ static const struct cli_option run_options[] = {
 	{ "on-reset", "exit|restart", "what a reset does: ends mica, or starts the guest anew (exit;\n"
 	  "                          with --detach restart)", take_on_reset },
 	{ "stats", NULL, "print the exits that were counted, at the end", take_stats },
+	{ "no-sandbox", NULL, "run the guest without confinement, for debugging", take_no_sandbox },
 	{ "check-host", NULL, "compare the host's registers around every entry; slow",
 	  take_check_host },
 	{ "halt-poll", "off|USEC", "longest time that a halted CPU looks for work before it sleeps\n"
@@ -434,9 +445,9 @@ char *run_options_help(void)
 		"power button, Ctrl-A h shows all.\n"
 		"\n"
 		"Exit status: %d power-off, %d wrong usage, %d error, %d guest crashed,\n"
-		"%d guest asked for a reset, %d left with Ctrl-A x; odd: (V << 1) | 1 of a guest\n"
-		"that wrote V to its debug-exit port 0xf4.\n",
+		"%d guest asked for a reset, %d left with Ctrl-A x, %d ended by its confinement;\n"
+		"odd: (V << 1) | 1 of a guest that wrote V to its debug-exit port 0xf4.\n",
 		EXIT_STATUS_OK, EXIT_STATUS_USAGE, EXIT_STATUS_ERROR, EXIT_STATUS_CRASH,
-		EXIT_STATUS_RESET, EXIT_STATUS_LEFT);
+		EXIT_STATUS_RESET, EXIT_STATUS_LEFT, EXIT_STATUS_FORBIDDEN);
 	return g_string_free(text, FALSE);
 }

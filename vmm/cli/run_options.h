@@ -17,6 +17,7 @@ struct run_config {
 	gboolean restart;		/* a reset starts the guest anew */
 	gboolean has_console;		/* --console was given */
 	gboolean has_on_reset;
+	gboolean no_sandbox;		/* without confinement */
 };
 
 /* Fills in what the command line says and the defaults for the rest.  The strings belong to

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "../backends/vhost_user.h"
 #include "../devices/fs/device.h"
 #include "../error.h"
 #include "options.h"
@@ -56,6 +57,9 @@ void share_option_clear(gpointer data)
 {
 	struct machine_share *share = data;
 
+	if (share->vhost)
+		vhost_user_keep(share->vhost, false);
+	vhost_user_free(share->vhost);
 	g_free(share->path);
 	g_free(share->tag);
 }

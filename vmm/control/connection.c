@@ -356,7 +356,7 @@ static void connection_greet(struct connection *connection)
 	connection_listen(connection, true);
 }
 
-void connection_accept(struct control_server *server)
+void connection_accept(struct control_server *server, int fd)
 {
 	struct connection *connection = g_new0(struct connection, 1);
 
@@ -367,8 +367,10 @@ void connection_accept(struct control_server *server)
 	server->connection_count++;
 	uv_pipe_init(&server->machine->loop, &connection->pipe, 1);
 	connection->pipe.data = connection;
-	if (uv_accept((uv_stream_t *)&server->listener, (uv_stream_t *)&connection->pipe) < 0)
-		connection_cut(connection);
-	else
+	if (uv_pipe_open(&connection->pipe, fd) == 0) {
 		connection_greet(connection);
+	} else {
+		close(fd);
+		connection_cut(connection);
+	}
 }

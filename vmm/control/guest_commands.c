@@ -178,12 +178,12 @@ static void command_reset(struct control_call *call, JsonObject *arguments, void
 /* ---------------------------------------------------------------- stats */
 
 /* What the process has in memory, proc(5) "statm"; 0 if the host does not say. */
-static gint64 resident_bytes(void)
+static gint64 resident_bytes(const struct control_server *server)
 {
-	g_autofree char *text = NULL;
+	char text[256] = "";
 	gint64 size, resident;
 
-	if (!g_file_get_contents("/proc/self/statm", &text, NULL, NULL) ||
+	if (pread(server->statm_fd, text, sizeof(text) - 1, 0) <= 0 ||
 	    sscanf(text, "%" SCNd64 " %" SCNd64, &size, &resident) != 2)
 		return 0;
 	return resident * sysconf(_SC_PAGESIZE);
@@ -241,7 +241,7 @@ static void command_stats(struct control_call *call, JsonObject *arguments, void
 
 	(void)arguments;
 	json_object_set_int_member(memory, "size", machine->config->memory);
-	json_object_set_int_member(memory, "resident", resident_bytes());
+	json_object_set_int_member(memory, "resident", resident_bytes(server));
 	json_object_set_int_member(result, "uptime_ms", machine_uptime_ms(machine));
 	json_object_set_object_member(result, "memory", memory);
 	json_object_set_array_member(result, "vcpus", describe_vcpus(machine));

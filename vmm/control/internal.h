@@ -23,10 +23,13 @@ struct control_server {
 	struct machine *machine;
 	struct link *link;			/* the console's other end; NULL: none */
 	const struct control_endpoint *endpoint;
-	uv_pipe_t listener;
+	uv_poll_t listener;			/* of the endpoint's socket */
+	bool listens;				/* there is such a handle */
+	uv_timer_t room;			/* until there may be descriptors for clients */
 	uv_timer_t patience;			/* at the end */
 	bool impatient;				/* it has expired */
-	unsigned int open_handles;		/* of the two */
+	unsigned int open_handles;		/* of the three */
+	int statm_fd;				/* /proc/self/statm; -1: the host has none */
 	struct connection_list connections;
 	unsigned int connection_count;
 	GPtrArray *detaches;			/* of struct detach: the guest is asked to let go */
@@ -34,8 +37,8 @@ struct control_server {
 
 /* connection.c */
 
-/* Takes the client that waits at the listener. */
-void connection_accept(struct control_server *server);
+/* Takes a client's socket, which is closed with its connection. */
+void connection_accept(struct control_server *server, int fd);
 /* Queues bytes; a client whose queue is full is cut off. */
 void connection_send(struct connection *connection, const char *bytes, size_t count);
 /* Sends nothing more.  What is queued is sent, and then the client is let go. */

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "server.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "../error.h"
+#include "../kept.h"
 #include "endpoint.h"
 #include "internal.h"
 #include "protocol.h"
 
 #define PATIENCE_MS	1000
+#define ROOM_MS		100
 
 static void server_closed(uv_handle_t *handle)
 {
@@ -19,22 +23,50 @@ static void server_closed(uv_handle_t *handle)
 		g_free(server);
 }
 
-static void server_incoming(uv_stream_t *stream, int status)
+static void server_listen_again(uv_timer_t *timer);
+
+static bool is_for_that_client(int error)
 {
-	if (status == 0)
-		connection_accept(stream->data);
+	return error == EAGAIN || error == EINTR || error == ECONNABORTED;
 }
 
-/* libuv closes what it was given, the endpoint its own. */
+/*
+ * Not by uv_listen(): when there are no descriptors it opens a file to let the client go, and
+ * where it may not, as in a confined process, it tries without end.  Here clients wait.
+ */
+static void server_incoming(uv_poll_t *listener, int status, int events)
+{
+	struct control_server *server = listener->data;
+	int fd = -1;
+
+	(void)events;
+	if (status == 0)
+		fd = accept4(server->endpoint->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0) {
+		connection_accept(server, fd);
+	} else if (status < 0 || !is_for_that_client(errno)) {
+		uv_poll_stop(listener);
+		uv_timer_start(&server->room, server_listen_again, ROOM_MS, 0);
+	}
+}
+
+static void server_listen_again(uv_timer_t *timer)
+{
+	struct control_server *server = timer->data;
+
+	uv_poll_start(&server->listener, UV_READABLE, server_incoming);
+}
+
 static gboolean server_listen(struct control_server *server, GError **error)
 {
-	int fd = dup(server->endpoint->fd);
-
-	if (fd >= 0 && uv_pipe_open(&server->listener, fd) == 0 &&
-	    uv_listen((uv_stream_t *)&server->listener, CONTROL_CLIENTS_MAX, server_incoming) == 0)
-		return TRUE;
-	return error_set(error, "cannot listen at the control socket '%s'",
-			 server->endpoint->path);
+	if (uv_poll_init(&server->machine->loop, &server->listener, server->endpoint->fd) < 0)
+		return error_set(error, "cannot listen at the control socket '%s'",
+				 server->endpoint->path);
+	server->listener.data = server;
+	server->listens = true;
+	server->open_handles++;
+	server_listen_again(&server->room);
+	return TRUE;
 }
 
 static gboolean server_add_link(struct control_server *server, GError **error)
@@ -54,11 +86,12 @@ struct control_server *control_server_new(struct machine *machine,
 
 	server->machine = machine;
 	server->endpoint = endpoint;
+	server->statm_fd = kept_open("/proc/self/statm", O_RDONLY | O_CLOEXEC, 0);
 	LIST_INIT(&server->connections);
-	uv_pipe_init(&machine->loop, &server->listener, 0);
 	uv_timer_init(&machine->loop, &server->patience);
-	server->listener.data = server;
+	uv_timer_init(&machine->loop, &server->room);
 	server->patience.data = server;
+	server->room.data = server;
 	server->open_handles = 2;
 	guest_commands_add(server);
 	device_commands_add(server);
@@ -75,11 +108,15 @@ void control_server_free(struct control_server *server)
 		return;
 	device_commands_remove(server);
 	guest_commands_remove(server);
+	if (server->statm_fd >= 0)
+		close(server->statm_fd);
 	while (!LIST_EMPTY(&server->connections))
 		connection_cut(LIST_FIRST(&server->connections));
 	link_free(server->link);
-	uv_close((uv_handle_t *)&server->listener, server_closed);
+	if (server->listens)
+		uv_close((uv_handle_t *)&server->listener, server_closed);
 	uv_close((uv_handle_t *)&server->patience, server_closed);
+	uv_close((uv_handle_t *)&server->room, server_closed);
 }
 
 /* ---------------------------------------------------------------- events */

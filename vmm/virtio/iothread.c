@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../error.h"
+#include "../sandbox/thread.h"
 
 #define UNWATCHED_MS	1
 
@@ -22,6 +23,7 @@ struct iothread {
 	void (*work)(void *opaque);
 	void *opaque;
 	pthread_t thread;
+	char name[16];			/* for ps(1); the kernel keeps no more */
 	int kick;			/* never read: each write of it is an event */
 	int epoll;			/* of the kick, by edges, and the watches, by levels */
 	struct {
@@ -70,6 +72,9 @@ static void *iothread_main(void *opaque)
 {
 	struct iothread *thread = opaque;
 
+	/* Of another thread glibc would open a file for it. */
+	pthread_setname_np(pthread_self(), thread->name);
+	thread_confine(THREAD_IO);
 	while (park(thread)) {
 		while (!iothread_pausing(thread)) {
 			thread->work(thread->opaque);
@@ -126,9 +131,9 @@ struct iothread *iothread_new(const char *name, void (*work)(void *opaque), void
 			      GError **error)
 {
 	struct iothread *thread = g_new0(struct iothread, 1);
-	g_autofree char *short_name = g_strndup(name, 15);
 	int status;
 
+	g_strlcpy(thread->name, name, sizeof(thread->name));
 	thread->work = work;
 	thread->opaque = opaque;
 	pthread_mutex_init(&thread->lock, NULL);
@@ -146,7 +151,6 @@ struct iothread *iothread_new(const char *name, void (*work)(void *opaque), void
 		close_all(thread);
 		return NULL;
 	}
-	pthread_setname_np(thread->thread, short_name);
 	return thread;
 }
 

@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "../../../vmm/control/client.h"
@@ -449,6 +451,31 @@ static void cold_devices(void **state)
 	assert_fails("resize", "{\"device\":\"rng0\"}", -1, "'rng0' is no disk");
 }
 
+/* ---------------------------------------------------------------- no descriptors */
+
+/* A client waits, the others are answered, and when there is one it is, too. */
+static void clients_wait(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const struct timeval limit = { .tv_sec = SOON_S };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct rlimit many, none;
+	char byte;
+
+	(void)state;
+	strcpy(address.sun_path, guest.endpoint->path);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &many), 0);
+	none = (struct rlimit){ STDERR_FILENO + 1, many.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	do_call("status", "{}", -1);
+	do_call("status", "{}", -1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &many), 0);
+	assert_int_equal(recv(fd, &byte, 1, 0), 1);
+	close(fd);
+}
+
 #define DEVICE_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -462,6 +489,7 @@ int main(void)
 		DEVICE_TEST(wrong_descriptors),
 		DEVICE_TEST(many_descriptors),
 		DEVICE_TEST(sizes),
+		DEVICE_TEST(clients_wait),
 		cmocka_unit_test_setup_teardown(cold_devices, setup_rng, teardown),
 	};
 

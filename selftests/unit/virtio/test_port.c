@@ -370,6 +370,25 @@ static void files(void **state)
 	assert_string_equal(contents, "onetwo");
 }
 
+/* A disk's lock, or another port's. */
+static void files_in_use(void **state)
+{
+	const struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+	g_autofree char *contents = NULL;
+	struct fixture *f = *state;
+	int disk;
+
+	assert_true(g_file_set_contents(f->path, "a disk", -1, NULL));
+	disk = open(f->path, O_RDONLY);
+	assert_int_equal(fcntl(disk, F_OFD_SETLK, &lock), 0);
+	refuse(f, PORT_FILE, f->path, "is in use");
+	assert_true(g_file_get_contents(f->path, &contents, NULL, NULL));
+	assert_string_equal(contents, "a disk");
+	close(disk);
+	open_port(f, PORT_FILE);
+	refuse(f, PORT_FILE, f->path, "is in use");
+}
+
 /* No reader is needed, and several may come. */
 static void pipes(void **state)
 {
@@ -440,7 +459,8 @@ int main(void)
 		TEST(clients_come_and_go), TEST(no_descriptors_left), TEST(last_words),
 		TEST(one_at_a_time),
 		TEST(slow_client), TEST(slow_guest), TEST(takes_its_place),
-		TEST(files), TEST(pipes), TEST(full_disks), TEST(pseudo_terminals),
+		TEST(files),
+		TEST(files_in_use), TEST(pipes), TEST(full_disks), TEST(pseudo_terminals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -392,6 +392,27 @@ static void test_null(void **state)
 	check_input(open("/dev/null", O_RDONLY), bytes);
 }
 
+/* Output does not go into a file that has a disk's lock. */
+static void test_output_in_use(void **state)
+{
+	const struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+	char path[] = "/tmp/mica-test-console-XXXXXX";
+	const struct console_config config = { .kind = CONSOLE_FILE, .path = path };
+	struct echo echo = { .guest = { echo_input, echo_key, NULL, echo_drained, &echo } };
+	g_autoptr(GError) error = NULL;
+	int disk = mkstemp(path);
+
+	(void)state;
+	assert_int_equal(fcntl(disk, F_OFD_SETLK, &lock), 0);
+	uv_loop_init(&echo.loop);
+	assert_null(console_new(&echo.loop, &config, &echo.guest, &error));
+	assert_non_null(strstr(error->message, "is in use"));
+	uv_run(&echo.loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&echo.loop), 0);
+	close(disk);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -403,6 +424,7 @@ int main(void)
 		cmocka_unit_test(test_pipe),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_null),
+		cmocka_unit_test(test_output_in_use),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

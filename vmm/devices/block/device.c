@@ -4,12 +4,13 @@
  */
 #include "internal.h"
 
+#include <poll.h>
 #include <string.h>
 
 #include "../../error.h"
 
 #define QUEUE_SIZE		256u
-#define RETRY_US		1000
+#define RETRY_MS		1
 #define PHYSICAL_BLOCK_EXP	3	/* 4 KiB, as file systems and disks have it */
 
 static struct block_device *block_of(struct virtio_device *device)
@@ -52,7 +53,7 @@ static void work(void *opaque)
 	for (unsigned int i = 0; i < device->virtio.queue_count; i++)
 		take_requests(device, i);
 	if (device->retry) {
-		g_usleep(RETRY_US);
+		poll(NULL, 0, RETRY_MS);
 		iothread_kick(device->thread);
 	}
 }

@@ -109,12 +109,10 @@ static void fs_activate(struct virtio_device *device)
 
 /* Requests that are under way end first, in the other end.  One that does not say that is not
  * waited for. */
-static void fs_reset(struct virtio_device *device)
+static void stop_queues(struct fs_device *fs)
 {
-	struct fs_device *fs = fs_of(device);
 	int status = 0;
 
-	iothread_pause(fs->thread);
 	for (unsigned int i = 0; i < QUEUES; i++) {
 		if (fs->started[i] && !status)
 			status = vhost_user_stop_queue(fs->vhost, i);
@@ -122,6 +120,14 @@ static void fs_reset(struct virtio_device *device)
 	}
 	if (status && status != -ENOTCONN)
 		lose(fs, "does not stop");
+}
+
+static void fs_reset(struct virtio_device *device)
+{
+	struct fs_device *fs = fs_of(device);
+
+	iothread_pause(fs->thread);
+	stop_queues(fs);
 }
 
 static void fs_notify(struct virtio_device *device, unsigned int queue)
@@ -141,12 +147,13 @@ static void close_fds(int *fds)
 			close(fds[i]);
 }
 
-/* Also on what is half made. */
+/* Also on what is half made.  The other end may be kept, but not the guest's memory. */
 static void fs_free(struct virtio_device *device)
 {
 	struct fs_device *fs = fs_of(device);
 
 	iothread_free(fs->thread);
+	stop_queues(fs);
 	vhost_user_free(fs->vhost);
 	close_fds(fs->kicks);
 	close_fds(fs->calls);

@@ -61,7 +61,7 @@ void net_vhost_new(struct net_device *device)
 
 	if (!pair->net->tap || device->pair_count > 1)
 		return;
-	kernel = vhost_net_open(device->virtio.memory->ram, RING_FEATURES);
+	kernel = vhost_net_open(device->virtio.name, device->virtio.memory->ram, RING_FEATURES);
 	if (!kernel) {
 		message("%s: no use of /dev/vhost-net: %s; this process moves the frames itself",
 			device->virtio.name, g_strerror(errno));

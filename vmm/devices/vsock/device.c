@@ -10,6 +10,7 @@
 
 #include "../../backends/unix_socket.h"
 #include "../../error.h"
+#include "../../kept.h"
 #include "internal.h"
 
 #define QUEUES		3u
@@ -75,7 +76,7 @@ static void vsock_free(struct virtio_device *device)
 	struct vsock *vsock = vsock_of(device);
 
 	iothread_free(vsock->thread);
-	if (vsock->bound)
+	if (vsock->bound && !kept_has(vsock->path))
 		unlink(vsock->path);
 	close_fd(vsock->listener);
 	close_fd(vsock->timer);
@@ -101,13 +102,28 @@ static bool watch(struct vsock *vsock, int *fd, uint32_t events)
 	return *fd >= 0 && epoll_ctl(vsock->epoll, EPOLL_CTL_ADD, *fd, &event) == 0;
 }
 
+/* The guest's next life has the same socket: programs may wait there. */
+static int listen_again(const char *path, GError **error)
+{
+	int fd = kept_again(path);
+
+	if (fd >= 0)
+		return fd;
+	fd = unix_socket_listen(path, error);
+	if (fd >= 0) {
+		kept_put(path, fd);
+		kept_remove_at_end(path);
+	}
+	return fd;
+}
+
 static gboolean open_host(struct vsock *vsock, const char *name, GError **error)
 {
 	vsock->epoll = epoll_create1(EPOLL_CLOEXEC);
 	vsock->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (vsock->epoll < 0 || !watch(vsock, &vsock->timer, EPOLLIN))
 		return error_set_errno(error, errno, "%s: cannot make a timer", name);
-	vsock->listener = unix_socket_listen(vsock->path, error);
+	vsock->listener = listen_again(vsock->path, error);
 	if (vsock->listener < 0)
 		return FALSE;
 	vsock->bound = true;

@@ -1,0 +1,265 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# sandbox.sh HOST: confinement on a real host, for a user who is in group mica and nothing more.
+# A forbidden call in each kind of thread ends the guest with a message; what mica does for a
+# guest is allowed; and each call has a rule (sandbox-trace.c).
+. /selftests/tap.sh
+. /selftests/drivers.sh
+host=$1
+tiny=/selftests/responder.elf
+work=/tmp/sandbox
+report=$work/report
+real=$(command -v mica)
+
+as_mica()
+{
+	su -s /bin/sh mica -c "$*"
+}
+
+# A guest of the user's, in the background.
+start()
+{
+	name=$1
+	shift
+	as_mica "mica run -d --name $name --kernel $tiny --memory 4M $*"
+}
+
+soon()
+{
+	for _ in $(seq 300); do
+		"$@" && return 0
+		sleep 0.2
+	done
+	return 1
+}
+
+pid_of()
+{
+	as_mica "mica ps --json" | jsonget '$[0].pid'
+}
+
+# ---------------------------------------------------------------- what threads give up
+
+# Each thread's line, as often as there are threads.
+all_have()
+{
+	cat /proc/"$1"/task/*/status | grep "^$2:"
+	[ "$(cat /proc/"$1"/task/*/status | grep -c "^$2:	$3\$")" -eq "$(ls /proc/"$1"/task | wc -l)" ]
+}
+
+gives_up()
+{
+	start one --disk $work/disk || return 1
+	pid=$(pid_of)
+	all_have "$pid" Seccomp 2 && all_have "$pid" NoNewPrivs 1 &&
+		all_have "$pid" CapEff 0000000000000000 && all_have "$pid" CapPrm 0000000000000000
+	status=$?
+	as_mica mica kill one && [ ! -e /tmp/mica/one.sock ] && return $status
+}
+
+root_gives_up()
+{
+	mica run -d --control $work/root.sock --kernel $tiny --memory 4M >/dev/null || return 1
+	pid=$(pidof mica)
+	all_have "$pid" CapEff 0000000000000000 && all_have "$pid" CapBnd 0000000000000000 &&
+		all_have "$pid" Seccomp 2
+	status=$?
+	mica kill --control $work/root.sock && [ ! -e $work/root.sock ] && return $status
+}
+
+no_sandbox()
+{
+	start open --no-sandbox >$work/said 2>&1
+	cat $work/said
+	grep -q -- '--no-sandbox: the guest runs without confinement' $work/said || return 1
+	all_have "$(pid_of)" Seccomp 0
+	status=$?
+	as_mica mica kill open && return $status
+}
+
+# ---------------------------------------------------------------- what they may not do
+
+forbid()
+{
+	as_mica "LD_PRELOAD=/selftests/forbid.so FORBID=$1:$2 timeout 100 mica run --control none --kernel $tiny \
+		--memory 4M --disk $work/disk --console file:$work/console" >$work/said 2>&1 </dev/null
+	status=$?
+	cat $work/said
+	echo "status $status"
+	[ $status -eq 12 ] && grep -q "forbidden system call .*($2.*in the $3 thread" $work/said
+}
+
+forbids()
+{
+	for call in execve openat socket ptrace mprotect io_uring_setup tgkill; do
+		# The main thread is told that the host has none.
+		[ "$1$call" != mainio_uring_setup ] || continue
+		forbid "$1" $call "$2" || return 1
+	done
+}
+
+# The main thread does so when the guest is in the background already.
+says_in_log()
+{
+	as_mica "LD_PRELOAD=/selftests/forbid.so FORBID=main:execve mica run -d --kernel $tiny --memory 4M \
+		--console file:$work/console"
+	soon grep -q 'mica\[[0-9]*\]: mica: confinement: forbidden system call 59 (execve)' /tmp/messages
+}
+
+# ---------------------------------------------------------------- what they may
+
+is_state()
+{
+	as_mica "mica ps" | grep -q "^$1 .*$2"
+}
+
+has_answered()
+{
+	grep -q "$1" $work/answer || ! kill -0 $asker 2>/dev/null
+}
+
+# Sends a letter and waits for the answer, or for the end of that life.
+ask()
+{
+	: >$work/answer
+	printf %s "$2" | as_mica "mica console --backlog 0 $1" >$work/answer 2>/dev/null &
+	asker=$!
+	soon has_answered "$3"
+	grep -q "$3" $work/answer
+	asked=$?
+	kill $asker 2>/dev/null
+	wait $asker 2>/dev/null
+	return $asked
+}
+
+# The guest's next life is that of the same process; the pause and the stop are of that one.
+lives()
+{
+	start life --disk $work/disk || return 1
+	pid=$(pid_of)
+	ask life a alive || return 1
+	as_mica mica stats life >/dev/null && as_mica mica pause life && is_state life paused &&
+		as_mica mica resume life && as_mica mica reset life && ask life a alive || return 1
+	ask life r never
+	ask life a alive && [ "$(pid_of)" = "$pid" ] && as_mica mica stats --json life || return 1
+	kill -STOP "$pid"
+	sleep 0.5
+	kill -CONT "$pid"
+	as_mica mica stop life && ! is_state life running
+}
+
+# Both kinds of consoles of which a guest has one, through a reset.
+consoles()
+{
+	start file "--console file:$work/console" && start pty "--console pty" >$work/pty || return 1
+	pty=$(sed -n 1p $work/pty)
+	soon grep -q ready $work/console || return 1
+	as_mica mica reset file && as_mica mica reset pty && soon grep -q ready $work/console || return 1
+	printf a >"$pty" && soon grep -q alive "$pty" &
+	reader=$!
+	sleep 1
+	kill $reader 2>/dev/null
+	terminal "$pty"
+	as_mica mica kill file && as_mica mica kill pty
+}
+
+# A guest whose standard input is a terminal.
+terminal()
+{
+	as_mica "mica run --control none --kernel $tiny --memory 4M <$1 >/dev/null & 
+		sleep 2; kill -TERM \$!; wait \$!"
+}
+
+# The usual way: the shell's terminal, from which the guest is stopped once.
+own_terminal()
+{
+	as_mica "onpty 80 25 mica run --control none --kernel $tiny --memory 4M" >$work/own &
+	shell=$!
+	soon grep -q ready $work/own
+	guest=$(pidof mica)
+	kill -TSTP "$guest"
+	sleep 0.5
+	kill -CONT "$guest"
+	sleep 0.5
+	kill -TERM "$guest"
+	wait $shell
+	status=$?
+	cat $work/own
+	[ $status -eq 128 ] && grep -q ready $work/own && ! grep -q forbidden $work/own
+}
+
+# A guest that has no control socket, ended by a signal.
+signals()
+{
+	as_mica "mica run --control none --kernel $tiny --memory 4M --console file:$work/console & 
+		sleep 2; kill -TERM \$!; wait \$!"
+	[ $? -eq 143 ]
+}
+
+set_up_tap()
+{
+	modprobe tun
+	[ -c /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; }
+	chmod 666 /dev/net/tun
+	tunctl -t tap0 >/dev/null && ifconfig tap0 192.168.77.1 netmask 255.255.255.0 up
+}
+
+# Linux: both ways of talking to devices, SMP, a tap, a disk, entropy.  It is too slow, traced, for the
+# test of its timer.
+linux()
+{
+	printf '%s\n' "sh /drivers.sh vda
+		ip addr add 192.168.77.2/24 dev eth0; ip link set eth0 up; ping -c 3 192.168.77.1
+		dd if=/dev/urandom of=/dev/vda bs=64k count=8 conv=fsync
+		blkdiscard -o 1048576 -l 1048576 /dev/vda; head -c 16 /dev/hwrng | wc -c
+		$1" >"$work/initrd/job.sh"
+	(cd "$work/initrd" && find . | cpio -o -H newc) >"$work/drivers.cpio" 2>/dev/null
+	as_mica "mica run --memory 256M --cpus 2 --kernel /guests/$host/vmlinuz --initrd /guests/initrd \
+		--initrd $work/drivers.cpio --disk $work/disk --net tap=tap0 --rng --stats \
+		--append 'console=ttyS0 quiet no_timer_check mica.exec=\"sh /job.sh\"'" </dev/null >$work/linux 2>&1
+	status=$?
+	cat $work/linux
+	[ $status -eq 0 ] && grep -q '3 packets received' $work/linux && grep -q '^16' $work/linux
+}
+
+# Rules that nothing met are listed, but fail nobody: not each has a guest here that meets it.
+calls_have_rules()
+{
+	/selftests/sandbox-trace --check-calls $report
+}
+
+mkdir -p $work /tmp/mica /selftests/traced
+chmod 1777 $work
+chown mica /tmp/mica
+truncate -s 8M $work/disk
+chown mica $work/disk
+export XDG_RUNTIME_DIR=/tmp PATH="/selftests/traced:$PATH:/selftests"
+chmod go-w /run
+syslogd -O /tmp/messages
+ln -s "$real" /selftests/traced/mica
+
+case_is "confinement: all threads give up their rights" gives_up
+case_is "confinement: root's as well" root_gives_up
+case_is "confinement: --no-sandbox says so" no_sandbox
+case_is "confinement: forbidden calls of the main thread" forbids main main
+case_is "confinement: forbidden calls of a vCPU" forbids vcpu vCPU
+case_is "confinement: forbidden calls of a device's thread" forbids io I/O
+case_is "confinement: a guest in the background tells the log" says_in_log
+
+rm /selftests/traced/mica
+cat >/selftests/traced/mica <<END
+#!/bin/sh
+[ "\$1" != run ] || exec /selftests/sandbox-trace $report $real "\$@"
+exec $real "\$@"
+END
+chmod +x /selftests/traced/mica
+case_is "confinement: lives of a guest" lives
+case_is "confinement: consoles" consoles
+case_is "confinement: the shell's terminal" own_terminal
+case_is "confinement: a signal" signals
+case_is "confinement: a tap that is nobody's" set_up_tap
+make_drivers virtio_pci virtio_blk virtio_net virtio_rng
+case_is "confinement: Linux" linux
+case_is "confinement: every call has a rule" calls_have_rules
+sed -n '/ mica\[/s/^/# /p' /tmp/messages
+cases_end
