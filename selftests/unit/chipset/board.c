@@ -97,8 +97,8 @@ static struct pci_device *make_function(struct board *board, const char *name, u
 	};
 	struct pci_device *device = pci_device_new(&config, &function_ops, board);
 
-	pci_add_irqfd(device, board->fd);
-	pci_add_doorbell(device, &doorbell);
+	pci_irqfd_route(device, pci_add_irqfd(device, board->fd), 1);
+	pci_doorbell_enable(device, pci_add_doorbell(device, &doorbell), true);
 	return device;
 }
 

@@ -31,7 +31,7 @@ struct board {
 	struct pci_device *cold;	/* slot BOARD_PORTS + 1 */
 	struct pci_device *hot;		/* behind the second port, or NULL */
 	bool removed;			/* `hot` was */
-	int fd;				/* signals a vector of `cold` */
+	int fd;				/* signals vector 1 of both, and is their doorbell */
 	GArray *events;			/* of struct board_event */
 };
 

@@ -201,31 +201,15 @@ static void assert_quiet(const struct board *board)
 				 BOARD_BOUND);
 }
 
-/* Irqfd and doorbell as a device has them that goes on. */
-static void connect_function(struct pci_device *device)
-{
-	pci_irqfd_route(device, 0, 1);
-	pci_doorbell_enable(device, 0, true);
-}
-
-static void connect_board(struct board *board)
-{
-	connect_function(board->cold);
-	if (board->hot && !board->removed)
-		connect_function(board->hot);
-}
-
 static void one_life(uint64_t seed)
 {
 	struct pair pair = { .old = board_new(seed & 1) };
 
 	board_assign(pair.old);
-	connect_board(pair.old);
 	for (unsigned int checkpoint = 0; checkpoint < 4; checkpoint++) {
 		for (unsigned int i = 0; i < 120; i++)
 			step(pair.old, next_random(&seed));
 		pair.new = twin(pair.old);
-		connect_board(pair.new);
 		assert_quiet(pair.new);
 		assert_same_state(pair.old, pair.new);
 		g_array_set_size(pair.old->events, 0);
@@ -468,6 +452,61 @@ static void test_pm(void **state)
 	board_free(board);
 }
 
+static unsigned int find_capability(struct board *board, unsigned int slot, uint8_t id)
+{
+	unsigned int at = board_config_read(board, 0, slot, PCI_CAPABILITY_LIST) & 0xff;
+
+	while (at && (board_config_read(board, 0, slot, at) & 0xff) != id)
+		at = board_config_read(board, 0, slot, at) >> 8 & 0xff;
+	assert_int_not_equal(at, 0);
+	return at;
+}
+
+/* Eventfds are where they were before the guest's first access. */
+static void test_bindings(void **state)
+{
+	struct board *board = new_board();
+	uint64_t bar = board_config_read(board, 0, 3, PCI_BASE_ADDRESS_0) & ~15u;
+	unsigned int msix = find_capability(board, 3, PCI_CAP_ID_MSIX);
+	const struct board_event *events;
+
+	(void)state;
+	board_config_write(board, 0, 3, PCI_COMMAND, 7);
+	board_config_write(board, 0, 3, msix, (uint32_t)PCI_MSIX_FLAGS_ENABLE << 16);
+	bus_write(board->machine.mmio, bar + 16, 4, 0xfee01000);
+	bus_write(board->machine.mmio, bar + 24, 4, 0x51);
+	bus_write(board->machine.mmio, bar + 28, 4, 0);
+	pci_msix_notify(board->cold, 2);		/* masked */
+	board = twin_instead(board);
+	events = (const struct board_event *)(const void *)board->events->data;
+	assert_int_equal(board->events->len, 2);
+	assert_int_equal(board_count(board, BOARD_BOUND), 2);
+	assert_int_equal(events[0].value, bar + 0x1000);
+	assert_int_equal(events[1].value, 0xfee01000);
+	assert_int_equal(events[1].more, 0x51);
+	bus_write(board->machine.mmio, bar + 32, 4, 0xfee02000);
+	bus_write(board->machine.mmio, bar + 44, 4, 0);
+	assert_int_equal(board_count(board, BOARD_MSI), 1);
+	board_free(board);
+}
+
+/* The guest is told of what is plugged in later, as before. */
+static void test_plug_later(void **state)
+{
+	struct board *board = twin_instead(new_board()), *other = board_new(false);
+	unsigned int express = find_capability(board, 1, PCI_CAP_ID_EXP);
+
+	(void)state;
+	pci_host_detach(other->machine.pci, other->cold);
+	assert_true(pci_host_plug(board->machine.pci, other->cold, NULL));
+	assert_int_equal(board_config_read(board, 0, 1, express + PCI_EXP_SLTCTL) >> 16,
+			 PCI_EXP_SLTSTA_PDS | PCI_EXP_SLTSTA_PDC | PCI_EXP_SLTSTA_ABP);
+	pci_host_detach(board->machine.pci, other->cold);
+	assert_true(pci_host_attach(other->machine.pci, other->cold, NULL));
+	board_free(board);
+	board_free(other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -478,6 +517,8 @@ int main(void)
 		cmocka_unit_test(test_rtc_alarm),
 		cmocka_unit_test(test_rtc_wall),
 		cmocka_unit_test(test_pm),
+		cmocka_unit_test(test_bindings),
+		cmocka_unit_test(test_plug_later),
 		cmocka_unit_test(test_lives),
 	};
 
