@@ -2,6 +2,7 @@
 #include "state_test.h"
 
 #include <fcntl.h>
+#include <sys/wait.h>
 
 #include "../../../vmm/state/memory.h"
 
@@ -145,22 +146,44 @@ static void test_save_again(void **unused)
 	close(again);
 }
 
-/* It would say what another process has.  The answer must not come from there. */
-static void test_foreign_pagemap(void **unused)
+/* Memory that nobody has touched is not there afterwards, either. */
+static void test_untouched(void **unused)
 {
-	struct guest_memory *memory = make(16 * MIB, false);
-	int pagemap = guest_memory_pagemap(memory), other;
-	struct guest_memory *second = make(16 * MIB, false);
-	state_reader *reader;
-	int fd;
+	struct guest_memory *memory = make(64 * MIB, false);
+	int pagemap = guest_memory_pagemap(memory);
+	uint64_t entry = 1;
 
 	(void)unused;
-	assert_true(pagemap >= 0);
-	other = open("/proc/1/pagemap", O_RDONLY | O_CLOEXEC);
-	if (other < 0)
-		other = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	assert_int_equal(dup2(other, pagemap), pagemap);
-	close(other);
+	*at(memory, 5 * MIB) = 1;
+	close(save(memory));
+	assert_int_equal(pread(pagemap, &entry, 8, (uintptr_t)at(memory, 32 * MIB) / PAGE * 8), 8);
+	assert_int_equal(entry >> 62, 0);
+	assert_int_equal(pread(pagemap, &entry, 8, (uintptr_t)at(memory, 5 * MIB) / PAGE * 8), 8);
+	assert_int_equal(entry >> 63, 1);
+	guest_memory_free(memory);
+}
+
+/* After a fork() a descriptor shows the parent's pages, which are others. */
+static void test_foreign_pagemap(void **unused)
+{
+	struct guest_memory *memory = make(16 * MIB, false), *second = make(16 * MIB, false);
+	g_autofree char *path = NULL;
+	state_reader *reader;
+	int ends[2], other, fd;
+	char byte;
+	pid_t pid;
+
+	(void)unused;
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(ends[1]);
+		_exit(read(ends[0], &byte, 1) != 0);
+	}
+	path = g_strdup_printf("/proc/%d/pagemap", pid);
+	other = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(other >= 0);
+	assert_int_equal(dup2(other, guest_memory_pagemap(memory)), guest_memory_pagemap(memory));
 	*at(memory, 5 * MIB) = 1;
 	fd = save(memory);
 	reader = open_file(fd);
@@ -170,6 +193,10 @@ static void test_foreign_pagemap(void **unused)
 	guest_memory_free(memory);
 	guest_memory_free(second);
 	close(fd);
+	close(other);
+	close(ends[0]);
+	close(ends[1]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
 static void assert_load_fails(const state_reader *reader, uint64_t size, const char *words)
@@ -290,6 +317,7 @@ int main(void)
 		cmocka_unit_test(test_lazy),
 		cmocka_unit_test(test_eager),
 		cmocka_unit_test(test_save_again),
+		cmocka_unit_test(test_untouched),
 		cmocka_unit_test(test_foreign_pagemap),
 		cmocka_unit_test(test_other_size),
 		cmocka_unit_test(test_damage),
