@@ -72,6 +72,24 @@ static struct irq_line wire(struct world *world, unsigned int gsi)
 	return (struct irq_line){ .set = set_wire, .opaque = world, .pin = gsi };
 }
 
+/* Timers of all kinds run, so that it matters if one of their values is damaged. */
+static void program(struct world *world)
+{
+	static const uint8_t writes[][2] = {
+		{ PIT_PORT + 3, 0x34 }, { PIT_PORT, 0x00 }, { PIT_PORT, 0x20 },
+		{ PIT_PORT + 3, 0x76 }, { PIT_PORT + 1, 0x00 }, { PIT_PORT + 1, 0x03 },
+		{ PIT_SPEAKER_PORT, 0x01 }, { PIT_PORT + 3, 0xb0 }, { PIT_PORT + 2, 0xff },
+		{ PIT_PORT + 2, 0xff }, { RTC_PORT, 0x0b }, { RTC_PORT + 1, 0x52 },
+	};
+
+	for (unsigned int i = 0; i < G_N_ELEMENTS(writes); i++)
+		bus_write(world->ports, writes[i][0], 1, writes[i][1]);
+	bus_write(world->ports, UART0_PORT + 2, 1, 0x81);
+	uart_input(world->uart, (const uint8_t *)"typed", 5);
+	bus_write(world->ports, PM_BASE + 2, 2, 1);
+	fake_clock_advance(world->clock, SECOND / 2);
+}
+
 static void start(struct world *world)
 {
 	const struct power_sink power = { .request = take_power, .opaque = world };
@@ -92,6 +110,7 @@ static void start(struct world *world)
 	world->pm = pm_new(world->ports, world->clock, wire(world, IRQ_SCI), &power);
 	world->reset_ports = reset_ports_new(world->ports, world->config_ports, &power);
 	world->i8042 = i8042_new(world->ports, &power);
+	program(world);
 }
 
 static void stop(struct world *world)
@@ -108,6 +127,46 @@ static void stop(struct world *world)
 	bus_free(world->config_ports);
 	bus_free(world->mmio);
 	bus_free(world->ports);
+}
+
+/* ---------------------------------------------------------------- what all steps use */
+
+static const struct {
+	uint16_t first, count;
+} ranges[] = {
+	{ PIC_MASTER_PORT, 2 }, { PIC_SLAVE_PORT, 2 }, { PIC_ELCR_PORT, 2 }, { PIT_PORT, 4 },
+	{ PIT_PORT, 4 }, { PIT_SPEAKER_PORT, 1 }, { I8042_DATA_PORT, 1 }, { I8042_COMMAND_PORT, 1 },
+	{ RTC_PORT, 2 }, { RTC_PORT, 2 }, { PORT92, 1 }, { UART0_PORT, 8 }, { UART0_PORT, 8 },
+	{ PM_BASE, 12 },
+};
+
+static uint64_t some_port(struct input *input)
+{
+	unsigned int range = take_below(input, G_N_ELEMENTS(ranges));
+
+	return ranges[range].first + take_below(input, ranges[range].count);
+}
+
+static void advance(struct world *world, uint64_t ns)
+{
+	world->changes = 0;
+	fake_clock_advance(world->clock, ns);
+	CHECK(fake_clock_deadline(world->clock) > clock_now(world->clock));
+	CHECK(world->changes <= 2 * (ns / EDGE_MIN_NS) + 64);
+}
+
+/* All that can be read, now and a little later. */
+static void sweep(struct world *world)
+{
+	uint64_t value;
+
+	for (unsigned int round = 0; round < 2; round++) {
+		bus_write(world->ports, PIT_PORT + 3, 1, 0xce);		/* latch all */
+		for (unsigned int i = 0; i < G_N_ELEMENTS(ranges); i++)
+			for (unsigned int port = 0; port < ranges[i].count; port++)
+				bus_read(world->ports, ranges[i].first + port, 1, &value);
+		advance(world, SECOND / 100);
+	}
 }
 
 /* ---------------------------------------------------------------- states */
@@ -156,16 +215,18 @@ static const struct chip chips[] = {
 
 static void damage(struct input *input, uint8_t *state, size_t size)
 {
-	unsigned int changes = 1 + take8(input) % 6;
+	uint8_t how = take8(input);
+	unsigned int changes = how & 4 ? 1 : 1 + how % 4;
 
-	if (changes == 6) {		/* all of it */
+	if (how == UINT8_MAX) {		/* all of it */
 		for (size_t i = 0; i < size; i++)
 			state[i] = take8(input);
 		return;
 	}
 	while (changes--) {
-		size_t at = take_below(input, size), width = 1u << take_below(input, 4);
-		uint64_t value = take_value(input, take8(input) & 1 ? 1 : width);
+		size_t width = 1u << take_below(input, 4);
+		size_t at = take_below(input, size) / width * width;
+		uint64_t value = take_value(input, how & 8 ? 1 : width) << (how & 16 ? 56 : 0);
 
 		memcpy(state + at, &value, MIN(width, size - at));
 	}
@@ -194,6 +255,8 @@ static void load_some(struct world *world)
 	world->gsi.held = true;		/* so that no chip hears of another */
 	if (chip->load(world, state)) {
 		check_again(world, chip);
+		world->gsi.held = false;
+		sweep(world);
 	} else {
 		chip->save(world, after);
 		CHECK(!memcmp(before, after, chip->size));
@@ -202,21 +265,6 @@ static void load_some(struct world *world)
 }
 
 /* ---------------------------------------------------------------- the guest, and time */
-
-static uint64_t some_port(struct input *input)
-{
-	static const struct {
-		uint16_t first, count;
-	} ranges[] = {
-		{ PIC_MASTER_PORT, 2 }, { PIC_SLAVE_PORT, 2 }, { PIC_ELCR_PORT, 2 },
-		{ PIT_PORT, 4 }, { PIT_PORT, 4 }, { PIT_SPEAKER_PORT, 1 }, { I8042_DATA_PORT, 1 },
-		{ I8042_COMMAND_PORT, 1 }, { RTC_PORT, 2 }, { RTC_PORT, 2 }, { PORT92, 1 },
-		{ UART0_PORT, 8 }, { UART0_PORT, 8 }, { PM_BASE, 12 },
-	};
-	unsigned int range = take_below(input, G_N_ELEMENTS(ranges));
-
-	return ranges[range].first + take_below(input, ranges[range].count);
-}
 
 static void use_port(struct world *world)
 {
@@ -256,12 +304,8 @@ static void use_wires(struct world *world)
 static void wait_some(struct world *world)
 {
 	struct input *input = &world->input;
-	uint64_t ns = take_value(input, 3) << (take8(input) & 1 ? 0 : 6);
 
-	world->changes = 0;
-	fake_clock_advance(world->clock, ns);
-	CHECK(fake_clock_deadline(world->clock) > clock_now(world->clock));
-	CHECK(world->changes <= 2 * (ns / EDGE_MIN_NS) + 64);
+	advance(world, take_value(input, 3) << (take8(input) & 1 ? 0 : 6));
 }
 
 static void set_clock(struct world *world)
