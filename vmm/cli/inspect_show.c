@@ -58,9 +58,9 @@ static gboolean append_memory(GString *text, const struct state_reader *reader, 
 
 	for (uint32_t i = 0; (range = state_memory_range(reader, i, &problem)); i++)
 		g_string_append_printf(text, "memory           %" PRIu64 " MiB at 0x%" PRIx64
-				       ", %" PRIu64 " MiB of it not zero; at byte %" PRIu64
+				       ", %" PRIu64 " KiB of it not zero; at byte %" PRIu64
 				       " of the file\n", range->size >> 20, range->gpa,
-				       range->pages * STATE_PAGE >> 20, range->offset);
+				       range->pages * (STATE_PAGE >> 10), range->offset);
 	if (!problem)
 		return TRUE;
 	g_propagate_error(error, problem);

@@ -123,7 +123,7 @@ static gboolean read_chunk(const struct state_reader *reader, const struct state
 }
 
 static gboolean read_chunks(const struct state_reader *reader, const struct state_memory *range,
-			    uint8_t *to, XXH3_state_t *hash, GError **error)
+			    uint8_t *to, XXH3_state_t *hash, uint64_t *pages, GError **error)
 {
 	g_autofree uint8_t *buffer = to ? NULL : g_malloc(STATE_MEMORY_CHUNK);
 	uint64_t table[STATE_MEMORY_PAGES];
@@ -132,6 +132,8 @@ static gboolean read_chunks(const struct state_reader *reader, const struct stat
 		if (!read_chunk(reader, range, to, buffer, table, at, error))
 			return FALSE;
 		XXH3_64bits_update(hash, table, sizeof(table));
+		for (size_t i = 0; i < STATE_MEMORY_PAGES; i++)
+			*pages += table[i] != 0;
 	}
 	return TRUE;
 }
@@ -140,15 +142,15 @@ gboolean state_memory_read(const struct state_reader *reader, const struct state
 			   uint8_t *to, GError **error)
 {
 	XXH3_state_t *hash = XXH3_createState();
-	uint64_t checksum;
+	uint64_t checksum, pages = 0;
 	gboolean good;
 
 	g_assert(hash);
 	XXH3_64bits_reset(hash);
-	good = read_chunks(reader, range, to, hash, error);
+	good = read_chunks(reader, range, to, hash, &pages, error);
 	checksum = XXH3_64bits_digest(hash);
 	XXH3_freeState(hash);
-	if (good && checksum != range->table_checksum)
+	if (good && (checksum != range->table_checksum || pages != range->pages))
 		return error_set(error, "the page checksums of the checkpoint are damaged (their own "
 				 "checksum is wrong)");
 	return good;

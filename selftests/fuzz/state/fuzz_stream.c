@@ -43,8 +43,15 @@ static void plausible_memory(struct input *input, struct state_memory *memory)
 		.size = 2 << 20, .offset = RAM_AT, .table = TABLE_AT, .table_length = 4096,
 		.page_size = 4096, .gpa = (uint64_t)take8(input) << 21,
 	};
-	if (take8(input) & 1)
+	switch (take8(input) % 4) {
+	case 0:
 		((uint8_t *)memory)[take_below(input, sizeof(*memory))] ^= take8(input);
+		break;
+	case 1:		/* so many pages or chunks before 2^64 */
+		((uint64_t *)memory)[take_below(input, 5)] =
+			-(uint64_t)take8(input) << (take8(input) & 1 ? 12 : 21);
+		break;
+	}
 }
 
 static void append_record(struct input *input, GByteArray *bytes)
@@ -133,6 +140,7 @@ static void check_memory(const struct state_reader *reader)
 			check_error(g_steal_pointer(&error));
 		} else if (range) {
 			CHECK(range->size && range->offset <= RECORDS_AT - range->size);
+			CHECK(range->table <= RECORDS_AT - range->table_length);
 			if (!state_memory_read(reader, range, NULL, &error))
 				check_error(g_steal_pointer(&error));
 		}
