@@ -14,6 +14,8 @@ import sys
 
 import xxhash
 
+import verify_chips
+
 SPECIFICATION = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/checkpoint-format.md")
 MAGIC = bytes.fromhex("894d4943410d0a1a")
 HEADER = struct.Struct("<8sIIQQQQQQ")
@@ -124,6 +126,7 @@ class Checkpoint:
         self.verify_origin()
         self.verify_machine()
         self.verify_vcpus()
+        verify_chips.verify(self.records, need)
         for instance in self.instances(MEMORY_TYPE):
             self.verify_memory(self.records[MEMORY_TYPE, instance])
 

@@ -507,7 +507,31 @@ static void test_plug_later(void **state)
 	board_free(other);
 }
 
-int main(void)
+/* For the reader in Python: a board after some life. */
+static int write_file(const char *path, uint64_t seed)
+{
+	struct board *board = board_new(seed & 1);
+	g_autofree char *source = NULL;
+	g_autofree char *bytes = NULL;
+	gsize length;
+	int file;
+
+	board_assign(board);
+	seed *= 0x9e3779b97f4a7c15ull;
+	for (unsigned int i = 0; i < 300; i++)
+		step(board, next_random(&seed));
+	file = board_save(board);
+	board_free(board);
+	source = g_strdup_printf("/proc/self/fd/%d", file);
+	if (!g_file_get_contents(source, &bytes, &length, NULL) ||
+	    !g_file_set_contents(path, bytes, length, NULL))
+		return 1;
+	close(file);
+	return 0;
+}
+
+/* Without arguments the tests; with FILE SEED that file is written. */
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pending_once),
@@ -522,5 +546,7 @@ int main(void)
 		cmocka_unit_test(test_lives),
 	};
 
+	if (argc == 3)
+		return write_file(argv[1], g_ascii_strtoull(argv[2], NULL, 10));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
