@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../error.h"
@@ -107,6 +108,26 @@ void iothread_pause(struct iothread *thread)
 	while (!thread->parked)
 		pthread_cond_wait(&thread->changed, &thread->lock);
 	pthread_mutex_unlock(&thread->lock);
+}
+
+bool iothread_pause_until(struct iothread *thread, gint64 deadline)
+{
+	const struct timespec end = {
+		.tv_sec = deadline / G_USEC_PER_SEC,
+		.tv_nsec = deadline % G_USEC_PER_SEC * 1000,
+	};
+	bool parked, late = false;
+
+	set_wish(thread, WISH_PAUSE);
+	pthread_mutex_lock(&thread->lock);
+	while (!thread->parked && !late)
+		late = pthread_cond_clockwait(&thread->changed, &thread->lock, CLOCK_MONOTONIC,
+					      &end) == ETIMEDOUT;
+	parked = thread->parked;
+	pthread_mutex_unlock(&thread->lock);
+	if (!parked)
+		iothread_resume(thread);
+	return parked;
 }
 
 static bool add(struct iothread *thread, int fd, uint32_t events)

@@ -40,8 +40,16 @@ void iothread_resume(struct iothread *thread)
 
 void iothread_pause(struct iothread *thread)
 {
-	CHECK(thread->runs && !thread->works);
+	CHECK(!thread->works);
 	thread->runs = false;
+}
+
+bool iothread_pause_until(struct iothread *thread, gint64 deadline)
+{
+	(void)deadline;
+	CHECK(thread->runs);
+	iothread_pause(thread);
+	return true;
 }
 
 bool iothread_pausing(const struct iothread *thread)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Leaving the frames to the host's kernel, for who asks for it: no thread of this process is
- * woken for them.  It takes a tap, split rings from their beginnings, and an eventfd for each
+ * woken for them.  It takes a tap, split rings, and an eventfd for each
  * queue's interrupt; without one of those, for instance for a driver without MSI-X, the device's own
  * thread does the work.  Of a card with several pairs, which have a thread each, the threads always
  * do.
@@ -101,11 +101,14 @@ int net_vhost_kick_fd(const struct net_device *device, unsigned int queue)
 static bool make_ring(struct net_device *device, unsigned int number, struct vhost_net_ring *ring)
 {
 	const struct virtqueue *queue = virtio_queue(&device->virtio, number);
+	struct virtqueue_position position;
 
 	if (!virtqueue_started(queue) || queue->broken)
 		return false;
+	virtqueue_position(queue, &position);
 	*ring = (struct vhost_net_ring){
 		.size = queue->config.size,
+		.position = position.avail,
 		.descriptors = queue->descriptors,
 		.available = queue->driver,
 		.used = queue->device,
@@ -142,6 +145,33 @@ void net_vhost_stop(struct net_device *device)
 		return;
 	vhost_net_stop(device->vhost->kernel);
 	watch(device, false);
+}
+
+/* What it took it has handed back when it is stopped: one position says both. */
+static void take_back(struct net_device *device, unsigned int number)
+{
+	struct virtqueue *queue = virtio_queue(&device->virtio, number);
+	struct virtqueue_config config = queue->config;
+	struct virtqueue_position position;
+
+	if (!virtqueue_started(queue) || queue->broken)
+		return;
+	if (!vhost_net_position(device->vhost->kernel, number, &position.avail)) {
+		virtqueue_break(queue, "a ring that the host's kernel does not give back");
+		return;
+	}
+	position.used = position.avail;
+	virtqueue_stop(queue);
+	virtqueue_start(queue, &config, &position);
+}
+
+void net_vhost_take_back(struct net_device *device)
+{
+	if (!device->vhost || !device->vhost->running)
+		return;
+	net_vhost_stop(device);
+	for (unsigned int i = 0; i < QUEUES; i++)
+		take_back(device, i);
 }
 
 bool net_vhost_works(struct net_device *device)
