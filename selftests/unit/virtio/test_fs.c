@@ -308,6 +308,26 @@ static void sees_the_end(void **unused)
 	assert_null(vhost);
 }
 
+/* What the other end knows cannot be saved. */
+static void refuses_to_be_saved(void **unused)
+{
+	g_autoptr(GError) error = NULL;
+	struct bench_state state;
+	struct fixture f;
+
+	(void)unused;
+	open_fs(&f);
+	bench_save(&f.bench, &state);
+	virtio_device_go_on(f.bench.device);
+	bench_start(&f.bench, SPLIT, RING_SIZE);
+	assert_false(virtio_device_quiesce(f.bench.device, &error));
+	assert_non_null(strstr(error->message, "share0: a directory that is shared"));
+	assert_false(f.bench.device->quiet);
+	bench_reset(&f.bench);
+	bench_save(&f.bench, &state);
+	close_fs(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +335,7 @@ int main(void)
 		cmocka_unit_test(knows_old_ones), cmocka_unit_test(keeps_bad_rings),
 		cmocka_unit_test(refuses_answers), cmocka_unit_test(does_not_wait_for_ever),
 		cmocka_unit_test(survives_faults), cmocka_unit_test(sees_the_end),
+		cmocka_unit_test(refuses_to_be_saved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
