@@ -12,7 +12,10 @@ struct iothread {
 	bool works;
 	unsigned int watches;
 	unsigned int patience;
+	GList link;			/* of `threads` */
 };
+
+static GQueue threads = G_QUEUE_INIT;
 
 struct iothread *iothread_new(const char *name, void (*work)(void *opaque), void *opaque,
 			      GError **error)
@@ -23,12 +26,16 @@ struct iothread *iothread_new(const char *name, void (*work)(void *opaque), void
 	CHECK(name && work);
 	thread->work = work;
 	thread->opaque = opaque;
+	thread->link.data = thread;
+	g_queue_push_tail_link(&threads, &thread->link);
 	return thread;
 }
 
 void iothread_free(struct iothread *thread)
 {
 	CHECK(!thread || !thread->runs);
+	if (thread)
+		g_queue_unlink(&threads, &thread->link);
 	g_free(thread);
 }
 
@@ -94,4 +101,10 @@ void fuzz_iothread_work(struct iothread *thread)
 	thread->works = true;
 	thread->work(thread->opaque);
 	thread->works = false;
+}
+
+void fuzz_iothread_work_all(void)
+{
+	for (GList *link = threads.head; link; link = link->next)
+		fuzz_iothread_work(link->data);
 }
