@@ -45,7 +45,9 @@ int vhost_net_start(struct vhost_net *vhost, uint64_t features, const struct vho
 /* When it returns the kernel uses neither the rings nor the tap.  Without effect if it has not
  * been started. */
 void vhost_net_stop(struct vhost_net *vhost);
-/* After that: where it was in a ring.  False: it does not say. */
+/* After that: from where it was in them, at other eventfds maybe. */
+int vhost_net_resume(struct vhost_net *vhost, const struct vhost_net_ring rings[2], int tap);
+/* Likewise: where it was in a ring.  False: it does not say. */
 bool vhost_net_position(const struct vhost_net *vhost, unsigned int ring, uint16_t *position);
 
 #endif

@@ -47,6 +47,7 @@
 #define VSOCK	"the test's guests have no vsock"
 #define SHARE	"the test's guests have no shared directory"
 #define SIZE	"the test's guests have no virtio console"
+#define SAVED	"the test saves no guest"
 #define STOPPED	"a process that is stopped while it waits with a limit"
 
 const struct sandbox_rule sandbox_rules[] = {
@@ -143,6 +144,8 @@ const struct sandbox_rule sandbox_rules[] = {
 	  NULL, IS(1, VHOST_SET_VRING_KICK) },
 	{ "ioctl", "VHOST_NET_SET_BACKEND", SYS_ioctl, V | M, 0,
 	  "the guest's driver starts or ends", NULL, IS(1, VHOST_NET_SET_BACKEND) },
+	{ "ioctl", "VHOST_GET_VRING_BASE", SYS_ioctl, M, 0, "a checkpoint: the rings' positions",
+	  SAVED, IS(1, VHOST_GET_VRING_BASE) },
 
 	/* Memory: none that could be executed. */
 	{ "mmap", "not executable", SYS_mmap, M, 0, "malloc, stacks", NULL, LACKS(2, PROT_EXEC) },

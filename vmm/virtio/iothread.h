@@ -31,6 +31,9 @@ void iothread_pause(struct iothread *thread);
  * on.  It must run. */
 bool iothread_pause_until(struct iothread *thread, gint64 deadline);
 bool iothread_pausing(const struct iothread *thread);
+/* Of one that runs: waits until `done`, which is asked before and after calls of `work`, and by the
+ * caller's thread, says so.  False: it had not by `deadline`. */
+bool iothread_wait(struct iothread *thread, bool (*done)(const void *opaque), gint64 deadline);
 
 /* The eventfd that kicks it: any thread may write it, or have the kernel do that; nobody reads it. */
 int iothread_kick_fd(const struct iothread *thread);

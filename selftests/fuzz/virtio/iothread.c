@@ -59,6 +59,14 @@ bool iothread_pause_until(struct iothread *thread, gint64 deadline)
 	return true;
 }
 
+bool iothread_wait(struct iothread *thread, bool (*done)(const void *opaque), gint64 deadline)
+{
+	(void)deadline;
+	for (unsigned int i = 0; i < PATIENCE && !done(thread->opaque); i++)
+		fuzz_iothread_work(thread);
+	return done(thread->opaque);
+}
+
 bool iothread_pausing(const struct iothread *thread)
 {
 	struct iothread *counted = (struct iothread *)thread;

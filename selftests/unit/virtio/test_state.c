@@ -355,6 +355,8 @@ static void not_working(void **unused)
 	status = virtio_device_status(bench.device);
 	bench_save(&bench, &state);
 	assert_true(state.common.queues[0].broken && state.common.needs_reset);
+	/* A ring that has been put in order does not help before a reset. */
+	driver_init(&bench.drivers[0], bench.memory, 0, RING_SIZE, PACKED | EVENT_IDX);
 	exchange(&bench, &slow, &state);
 	assert_int_equal(virtio_device_status(bench.device), status);
 	add_write(&bench, 0);

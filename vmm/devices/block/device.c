@@ -50,7 +50,9 @@ static void work(void *opaque)
 
 	block_reap(device->block);
 	block_commit(device);
-	for (unsigned int i = 0; i < device->virtio.queue_count; i++)
+	if (atomic_load(&device->resting))
+		block_rest(device);
+	for (unsigned int i = 0; i < device->virtio.queue_count && !atomic_load(&device->resting); i++)
 		take_requests(device, i);
 	if (device->retry) {
 		poll(NULL, 0, RETRY_MS);

@@ -26,6 +26,11 @@ struct block_device {
 	bool complained;		/* [d] of an I/O error */
 	bool retry;			/* [d] the host could not take all requests */
 	atomic_uint requests;		/* [a] under way; changed by [d] */
+	unsigned int rests;		/* [m] how often it was to come to rest */
+	atomic_uint resting;		/* [a] the number of that: no more are taken; 0: they are */
+	atomic_uint at_rest;		/* [a] that number, once nothing is under way */
+	unsigned int flushed_for;	/* [d] that number, once a flush has been begun */
+	int rest_error;			/* [d] how that ended: 0 or -errno */
 	bool grown;			/* [m] loaded with another size than it was saved with */
 };
 
@@ -44,6 +49,8 @@ struct job {
 /* state.c */
 gboolean block_quiesce(struct virtio_device *virtio, GError **error);
 void block_go_on(struct virtio_device *virtio);
+/* The thread's work while `resting`: ends what is under way. */
+void block_rest(struct block_device *device);
 extern const struct virtio_state_ops block_state_ops;
 
 /* device.c: shows the guest what was answered.  [d] */

@@ -4,14 +4,11 @@
  * stable storage: a power cut later cannot leave the file with a guest that remembers more than its
  * disk.
  */
-#include <poll.h>
 #include <string.h>
 
 #include "../../error.h"
 #include "../../virtio/state.h"
 #include "internal.h"
-
-#define RETRY_MS	1
 
 static struct block_device *block_of(struct virtio_device *device)
 {
@@ -20,86 +17,86 @@ static struct block_device *block_of(struct virtio_device *device)
 
 /* ---------------------------------------------------------------- rest */
 
-/* Outlives who waits for it, if the host takes too long. */
 struct last_flush {
 	struct block_request request;	/* the first member */
 	struct block_device *device;
-	int *result;			/* NULL: nobody waits any more */
 };
 
+/* May be of an earlier attempt, which somebody did not wait for any longer. */
 static void flushed(struct block_request *request, int error)
 {
-	struct last_flush *flush = (struct last_flush *)request;
+	struct block_device *device = ((struct last_flush *)request)->device;
 
-	if (flush->result)
-		*flush->result = error;
-	atomic_fetch_sub(&flush->device->requests, 1);
-	g_free(flush);
+	atomic_fetch_sub(&device->requests, 1);
+	device->rest_error = error;
+	g_free(request);
 }
 
-static void wait_some(struct block_device *device, gint64 deadline)
-{
-	gint64 left = (deadline - g_get_monotonic_time() + 999) / 1000;
-	struct pollfd end = { .fd = device->block->fd, .events = POLLIN };
-	bool taken = block_submitted(device->block);
-
-	block_commit(device);
-	if (atomic_load(&device->requests) && left > 0)
-		poll(&end, 1, taken && end.fd >= 0 ? left : RETRY_MS);
-	block_reap(device->block);
-	block_commit(device);
-}
-
-/* The thread is paused. */
-static gboolean wait_for_requests(struct block_device *device, gint64 deadline, GError **error)
-{
-	unsigned int left;
-
-	while ((left = atomic_load(&device->requests))) {
-		if (g_get_monotonic_time() >= deadline)
-			return error_set(error, "%s still has %u request%s under way after %g "
-					 "seconds: is its storage on the host well?  The guest "
-					 "runs on", device->virtio.name, left, left > 1 ? "s" : "",
-					 VIRTIO_QUIESCE_MS / 1000.0);
-		wait_some(device, deadline);
-	}
-	return TRUE;
-}
-
-static gboolean flush(struct block_device *device, gint64 deadline, GError **error)
+static void flush(struct block_device *device)
 {
 	struct last_flush *last = g_new0(struct last_flush, 1);
-	int result = 0;
 
 	last->request.op = BLOCK_FLUSH;
 	last->request.done = flushed;
 	last->device = device;
-	last->result = &result;
 	atomic_fetch_add(&device->requests, 1);
 	block_submit(device->block, &last->request);
-	if (!wait_for_requests(device, deadline, error)) {
-		last->result = NULL;
-		return FALSE;
-	}
-	return !result || error_set_errno(error, -result, "%s: the host cannot make durable what "
-					  "the guest has written", device->virtio.name);
 }
 
+/* Comes here again when something has ended, or when the host may take more. */
+void block_rest(struct block_device *device)
+{
+	bool dirty = atomic_load(&device->writeback) && !device->block->read_only;
+	unsigned int number = atomic_load(&device->resting);
+
+	if (!atomic_load(&device->requests) && device->flushed_for != number) {
+		device->flushed_for = number;
+		device->rest_error = 0;
+		if (dirty)
+			flush(device);
+	}
+	device->retry = !block_submitted(device->block);
+	block_commit(device);
+	if (!atomic_load(&device->requests) && device->flushed_for == number)
+		atomic_store(&device->at_rest, number);
+}
+
+static bool at_rest(const void *opaque)
+{
+	const struct block_device *device = opaque;
+
+	return atomic_load(&device->at_rest) == atomic_load(&device->resting);
+}
+
+static gboolean too_slow(struct block_device *device, GError **error)
+{
+	unsigned int left = atomic_load(&device->requests);
+
+	atomic_store(&device->resting, 0);
+	iothread_kick(device->thread);
+	return error_set(error, "%s still has %u request%s under way after %g seconds: is its storage "
+			 "on the host well?  The guest runs on", device->virtio.name, left,
+			 left == 1 ? "" : "s", VIRTIO_QUIESCE_MS / 1000.0);
+}
+
+/* The thread itself ends what is under way, as it may make the calls that this takes. */
 gboolean block_quiesce(struct virtio_device *virtio, GError **error)
 {
 	gint64 deadline = g_get_monotonic_time() + VIRTIO_QUIESCE_MS * G_TIME_SPAN_MILLISECOND;
 	struct block_device *device = block_of(virtio);
-	bool dirty = atomic_load(&device->writeback) && !device->block->read_only;
 
-	if (!iothread_pause_until(device->thread, deadline))
-		return error_set(error, "%s still has %u requests under way after %g seconds: is its "
-				 "storage on the host well?  The guest runs on", virtio->name,
-				 atomic_load(&device->requests), VIRTIO_QUIESCE_MS / 1000.0);
-	if (wait_for_requests(device, deadline, error) &&
-	    (!dirty || flush(device, deadline, error)))
+	if (!++device->rests)
+		device->rests++;
+	atomic_store(&device->resting, device->rests);
+	if (!iothread_wait(device->thread, at_rest, deadline) ||
+	    !iothread_pause_until(device->thread, deadline + G_TIME_SPAN_SECOND))
+		return too_slow(device, error);
+	atomic_store(&device->resting, 0);
+	if (!device->rest_error)
 		return TRUE;
 	iothread_resume(device->thread);
-	return FALSE;
+	return error_set_errno(error, -device->rest_error, "%s: the host cannot make durable what "
+			       "the guest has written", virtio->name);
 }
 
 void block_go_on(struct virtio_device *virtio)

@@ -111,11 +111,18 @@ static void lose_all(struct net_device *device, int error)
 		g_strerror(-error));
 }
 
+void net_run_threads(struct net_device *device)
+{
+	for (unsigned int i = 0; i < device->pair_count; i++)
+		iothread_resume(device->pairs[i]->thread);
+}
+
 void net_start(struct net_device *device, unsigned int pairs)
 {
 	const struct virtio_device *virtio = &device->virtio;
 	int error;
 
+	device->loaded = false;
 	device->mergeable = virtio_device_has(virtio, VIRTIO_NET_F_MRG_RXBUF);
 	device->header = device->mergeable || virtio_device_has(virtio, VIRTIO_F_VERSION_1) ?
 			 sizeof(struct virtio_net_hdr_v1) : OLD_HEADER;
@@ -125,8 +132,7 @@ void net_start(struct net_device *device, unsigned int pairs)
 	if (error)
 		lose_all(device, error);
 	net_vhost_start(device);
-	for (unsigned int i = 0; i < device->pair_count; i++)
-		iothread_resume(device->pairs[i]->thread);
+	net_run_threads(device);
 }
 
 /* "Automatic receive steering": the driver starts with one pair and says when it uses more. */

@@ -42,6 +42,7 @@ struct net_device {
 	struct net_vhost *vhost;
 	/* Set when all threads are paused: */
 	unsigned int quiet_pairs;	/* in use when it became quiet */
+	bool loaded;			/* the host's end is not yet as the driver wants it */
 	unsigned int header;		/* bytes before each frame */
 	bool mergeable;			/* a frame may take several buffers */
 };
@@ -66,11 +67,14 @@ void net_vhost_start(struct net_device *device);
 void net_vhost_stop(struct net_device *device);
 /* Stops as well, and this process can go on where the kernel was. */
 void net_vhost_take_back(struct net_device *device);
+/* After that: the kernel goes on, unless it cannot any more. */
+void net_vhost_resume(struct net_device *device);
 /* The thread was woken: false if the frames are its own business. */
 bool net_vhost_works(struct net_device *device);
 
 /* device.c: the host's end is as the driver wants it, with `pairs` of it in use, and the threads run. */
 void net_start(struct net_device *device, unsigned int pairs);
+void net_run_threads(struct net_device *device);
 /* state.c */
 gboolean net_quiesce(struct virtio_device *virtio, GError **error);
 void net_go_on(struct virtio_device *virtio);

@@ -49,7 +49,12 @@ void net_go_on(struct virtio_device *virtio)
 {
 	struct net_device *device = net_of(virtio);
 
-	net_start(device, device->quiet_pairs);
+	if (device->loaded) {
+		net_start(device, device->quiet_pairs);
+	} else {
+		net_vhost_resume(device);
+		net_run_threads(device);
+	}
 }
 
 /* ---------------------------------------------------------------- state */
@@ -106,6 +111,7 @@ static void load(struct virtio_device *virtio, const void *from)
 	if (virtio_device_has(virtio, VIRTIO_NET_F_MTU))
 		device->config.mtu = state->mtu;
 	device->quiet_pairs = state->pairs;
+	device->loaded = virtio->active;
 }
 
 const struct virtio_state_ops net_state_ops = {

@@ -29,6 +29,7 @@ struct net_vhost {
 	unsigned int watches[QUEUES];	/* of the kicks */
 	unsigned int error_watch;
 	bool running;
+	bool resting;			/* it will run again, from where it is */
 };
 
 static void watch(struct net_device *device, bool running)
@@ -120,18 +121,15 @@ static bool make_ring(struct net_device *device, unsigned int number, struct vho
 
 /* Somebody who tracks what is written to the guest's memory would not see what the kernel
  * writes. */
-void net_vhost_start(struct net_device *device)
+static bool make_rings(struct net_device *device, struct vhost_net_ring *rings)
 {
-	uint64_t features = device->virtio.negotiated & RING_FEATURES;
-	const struct net_pair *pair = device->pairs[0];
-	struct vhost_net_ring rings[QUEUES];
-	int error;
+	return !device->pairs[0]->gone && !device->virtio.memory->dirty &&
+	       make_ring(device, RECEIVE, &rings[RECEIVE]) &&
+	       make_ring(device, TRANSMIT, &rings[TRANSMIT]);
+}
 
-	if (!device->vhost || pair->gone || device->virtio.memory->dirty ||
-	    !make_ring(device, RECEIVE, &rings[RECEIVE]) ||
-	    !make_ring(device, TRANSMIT, &rings[TRANSMIT]))
-		return;
-	error = vhost_net_start(device->vhost->kernel, features, rings, pair->net->fd);
+static void started(struct net_device *device, int error)
+{
 	if (!error)
 		watch(device, true);
 	else
@@ -139,8 +137,33 @@ void net_vhost_start(struct net_device *device)
 			"frames itself", device->virtio.name, g_strerror(-error));
 }
 
+void net_vhost_start(struct net_device *device)
+{
+	uint64_t features = device->virtio.negotiated & RING_FEATURES;
+	struct vhost_net_ring rings[QUEUES];
+
+	if (device->vhost && make_rings(device, rings))
+		started(device, vhost_net_start(device->vhost->kernel, features, rings,
+						device->pairs[0]->net->fd));
+}
+
+/* It knows all but the eventfds still. */
+void net_vhost_resume(struct net_device *device)
+{
+	struct vhost_net_ring rings[QUEUES];
+
+	if (!device->vhost || !device->vhost->resting)
+		return;
+	device->vhost->resting = false;
+	if (make_rings(device, rings))
+		started(device, vhost_net_resume(device->vhost->kernel, rings,
+						 device->pairs[0]->net->fd));
+}
+
 void net_vhost_stop(struct net_device *device)
 {
+	if (device->vhost)
+		device->vhost->resting = false;
 	if (!device->vhost || !device->vhost->running)
 		return;
 	vhost_net_stop(device->vhost->kernel);
@@ -170,6 +193,7 @@ void net_vhost_take_back(struct net_device *device)
 	if (!device->vhost || !device->vhost->running)
 		return;
 	net_vhost_stop(device);
+	device->vhost->resting = true;
 	for (unsigned int i = 0; i < QUEUES; i++)
 		take_back(device, i);
 }
