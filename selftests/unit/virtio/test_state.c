@@ -362,6 +362,7 @@ static void not_working(void **unused)
 	add_write(&bench, 0);
 	virtio_device_notify(bench.device, 0);
 	bench_save(&bench, &state);
+	assert_true(state.common.queues[0].broken && state.common.needs_reset);
 	assert_int_equal(slow.count + slow.writes, 0);
 	bench_reset(&bench);
 	bench_save(&bench, &state);
