@@ -36,6 +36,7 @@ int cli_resize(int argc, char **argv);
 int cli_stats(int argc, char **argv);
 int cli_top(int argc, char **argv);
 int cli_balloon(int argc, char **argv);
+int cli_inspect(int argc, char **argv);
 int cli_info(int argc, char **argv);
 int cli_help(int argc, char **argv);
 

@@ -19,6 +19,7 @@ const struct cli_verb cli_verbs[] = {
 	{ "stats", "show a guest's counters", cli_stats },
 	{ "top", "watch what guests do", cli_top },
 	{ "balloon", "say how much memory a guest shall keep", cli_balloon },
+	{ "inspect", "show what is in a checkpoint", cli_inspect },
 	{ "info", "show what the module and this host offer, or what is missing", cli_info },
 	{ "help", "show this help, or that of a verb", cli_help },
 };
