@@ -6,10 +6,12 @@
 #include "bench.h"
 
 #include <linux/virtio_blk.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "../../../vmm/devices/block/device.h"
+#include "../../../vmm/virtio/iothread.h"
 
 #define SECTORS		2048u
 #define RING_SIZE	16u
@@ -391,6 +393,54 @@ static void larger_disk(void **unused)
 	close_slow(&bench, &slow);
 }
 
+/* ---------------------------------------------------------------- a thread that does not stop */
+
+struct stuck {
+	int entered, gate;		/* semaphores */
+};
+
+static void stick(void *opaque)
+{
+	struct stuck *stuck = opaque;
+	eventfd_t count;
+
+	eventfd_write(stuck->entered, 1);
+	eventfd_read(stuck->gate, &count);
+}
+
+static void expect_entered(const struct stuck *stuck)
+{
+	struct pollfd fd = { .fd = stuck->entered, .events = POLLIN };
+	eventfd_t count;
+
+	assert_int_equal(poll(&fd, 1, 10000), 1);
+	assert_int_equal(eventfd_read(stuck->entered, &count), 0);
+}
+
+/* Who does not wait for it any longer finds that it runs on. */
+static void thread_runs_on(void **unused)
+{
+	struct stuck stuck = {
+		eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE), eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE),
+	};
+	struct iothread *thread = iothread_new("stuck", stick, &stuck, NULL);
+
+	(void)unused;
+	assert_non_null(thread);
+	iothread_resume(thread);
+	expect_entered(&stuck);
+	assert_false(iothread_pause_until(thread, g_get_monotonic_time() + 20000));
+	assert_false(iothread_pausing(thread));
+	eventfd_write(stuck.gate, 1);
+	expect_entered(&stuck);
+	eventfd_write(stuck.gate, 100);
+	assert_true(iothread_pause_until(thread, g_get_monotonic_time() + 10000000));
+	iothread_pause(thread);			/* once more has no effect */
+	iothread_free(thread);
+	close(stuck.entered);
+	close(stuck.gate);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -402,6 +452,7 @@ int main(void)
 		cmocka_unit_test(ends_while_quiet),
 		cmocka_unit_test(not_working),
 		cmocka_unit_test(larger_disk),
+		cmocka_unit_test(thread_runs_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
