@@ -29,7 +29,8 @@ static gboolean put_all(state_writer *writer, const struct guest_memory *memory,
 {
 	static const char machine[] = "{\"name\":\"test\"}";
 
-	return state_writer_put_origin(writer, "test", 1700000000000000000, error) &&
+	/* The name would make a terminal write in bold. */
+	return state_writer_put_origin(writer, "te\033[1mst", 1700000000000000000, error) &&
 	       state_writer_put(writer, STATE_MACHINE, 0, machine, strlen(machine), error) &&
 	       put_vcpu(writer, 0, error) && put_vcpu(writer, 1, error) &&
 	       state_memory_save(writer, memory, error) &&
