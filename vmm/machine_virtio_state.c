@@ -83,9 +83,10 @@ static gboolean check_others(const struct machine *machine, const struct state_r
 			continue;
 		function = find(machine, record->instance);
 		if (!function || !virtio_record_fits(function->pci, record->type))
-			return error_set(error, "the checkpoint has a %s in place %u, and this machine "
-					 "has %s there", state_type_find(record->type)->what,
-					 record->instance, function ? function->name : "nothing");
+			return error_set(error, "the checkpoint has a %s in place %u, and this "
+					 "machine has %s there",
+					 state_type_find(record->type)->what, record->instance,
+					 function ? function->name : "nothing");
 	}
 	return TRUE;
 }

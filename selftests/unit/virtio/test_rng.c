@@ -243,7 +243,8 @@ static void config_space(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(gives_bytes), cmocka_unit_test(breaks_and_heals), cmocka_unit_test(rests),
+		cmocka_unit_test(gives_bytes), cmocka_unit_test(breaks_and_heals),
+		cmocka_unit_test(rests),
 		cmocka_unit_test(negotiates), cmocka_unit_test(starts_badly),
 		cmocka_unit_test(config_space),
 	};

@@ -52,8 +52,9 @@ static void work(void *opaque)
 	block_commit(device);
 	if (atomic_load(&device->resting))
 		block_rest(device);
-	for (unsigned int i = 0; i < device->virtio.queue_count && !atomic_load(&device->resting); i++)
-		take_requests(device, i);
+	else
+		for (unsigned int i = 0; i < device->virtio.queue_count; i++)
+			take_requests(device, i);
 	if (device->retry) {
 		poll(NULL, 0, RETRY_MS);
 		iothread_kick(device->thread);

@@ -74,8 +74,8 @@ static gboolean too_slow(struct block_device *device, GError **error)
 
 	atomic_store(&device->resting, 0);
 	iothread_kick(device->thread);
-	return error_set(error, "%s still has %u request%s under way after %g seconds: is its storage "
-			 "on the host well?  The guest runs on", device->virtio.name, left,
+	return error_set(error, "%s still has %u request%s under way after %g seconds: is its "
+			 "storage on the host well?  The guest runs on", device->virtio.name, left,
 			 left == 1 ? "" : "s", VIRTIO_QUIESCE_MS / 1000.0);
 }
 

@@ -72,7 +72,7 @@ void net_vhost_resume(struct net_device *device);
 /* The thread was woken: false if the frames are its own business. */
 bool net_vhost_works(struct net_device *device);
 
-/* device.c: the host's end is as the driver wants it, with `pairs` of it in use, and the threads run. */
+/* device.c: the host's end is as the driver wants it, with `pairs` of it in use; threads run. */
 void net_start(struct net_device *device, unsigned int pairs);
 void net_run_threads(struct net_device *device);
 /* state.c */
