@@ -78,9 +78,9 @@ static int start_queue(struct fs_device *fs, unsigned int index)
 	const struct virtqueue *queue = virtio_queue(&fs->virtio, index);
 	const struct vhost_user_queue rings = {
 		.size = queue->config.size,
-		.descriptors = queue->descriptors,
-		.driver = queue->driver,
-		.device = queue->device,
+		.descriptors = queue->config.descriptors,
+		.driver = queue->config.driver,
+		.device = queue->config.device,
 		.kick = fs->kicks[index],
 		.call = fs->calls[index],
 	};
