@@ -187,7 +187,9 @@ static gboolean take_halt_poll(void *target, const char *value, GError **error)
 	config->vm_flags |= MICA_VM_HALT_POLL;
 	config->halt_poll_us = 0;
 	return !strcmp(value, "off") ||
-	       cli_parse_number(value, 0, MICA_HALT_POLL_MAX_US, &config->halt_poll_us, error);
+	       cli_parse_number(value, 0, MICA_HALT_POLL_MAX_US, &config->halt_poll_us, NULL) ||
+	       error_set_usage(error, "'%s' is not a number from 0 to %u, nor off", value,
+			       MICA_HALT_POLL_MAX_US);
 }
 
 static gboolean take_disk(void *target, const char *value, GError **error)
@@ -238,6 +240,16 @@ static gboolean take_rng(void *target, const char *value, GError **error)
 	return TRUE;
 }
 
+/* A guest could mount one of them only. */
+static gboolean tag_is_new(const struct machine_config *config, const char *tag, GError **error)
+{
+	for (guint i = 0; i < config->shares->len; i++)
+		if (!strcmp(g_array_index(config->shares, struct machine_share, i).tag, tag))
+			return error_set_usage(error, "there is a directory with the tag '%s' "
+					       "already", tag);
+	return TRUE;
+}
+
 static gboolean take_share(void *target, const char *value, GError **error)
 {
 	struct machine_config *config = target;
@@ -246,7 +258,7 @@ static gboolean take_share(void *target, const char *value, GError **error)
 	if (config->shares->len == MACHINE_SHARES_MAX)
 		return error_set_usage(error, "a guest has at most %u shared directories",
 				       MACHINE_SHARES_MAX);
-	if (share_option_parse(&share, value, error)) {
+	if (share_option_parse(&share, value, error) && tag_is_new(config, share.tag, error)) {
 		g_array_append_val(config->shares, share);
 		return TRUE;
 	}
