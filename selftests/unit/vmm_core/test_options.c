@@ -393,6 +393,8 @@ static void test_device_parts(void **state)
 	run_options_clear(&config);
 	assert_refused("--kernel|k|--disk|a,id=", "'' is not an id");
 	assert_refused("--kernel|k|--disk|a,id=a/b", "'a/b' is not an id");
+	assert_refused("--kernel|k|--net|tap=t,mac=03:00:00:00:00:00", "is a multicast address");
+	assert_refused("--kernel|k|--net|tap=t,mac=00:00:00:00:00:00", "is no address of a card");
 	assert_refused("--kernel|k|--net|tap=t,id=-a", "'-a' is not an id");
 	assert_refused("--kernel|k|--net|tap=t,queues=9", "queues=: '9' is not a number from 1 to 8");
 	assert_refused("--kernel|k|--net|user,queues=2", "queues= goes with tap= and bridge= only");
