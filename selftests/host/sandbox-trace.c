@@ -244,23 +244,45 @@ static void at_stop(pid_t tid, int status)
 	}
 }
 
+struct change {
+	pid_t tid;
+	int status;
+};
+
+static void at_change(const struct change *change, int result)
+{
+	if (WIFSTOPPED(change->status)) {
+		at_stop(change->tid, change->status);
+		return;
+	}
+	g_hash_table_remove(threads, GINT_TO_POINTER(change->tid));
+	if (change->tid == first && write(result, &change->status, sizeof(change->status)) < 0)
+		die("the result");
+}
+
+/* waitpid() has favourites: all that have stopped get their turn before anybody goes on.  Else one
+ * that waits for another by sched_yield() waits for ever where there is one CPU. */
+static bool take_changes(GArray *changes)
+{
+	struct change change;
+	int options = __WALL;
+
+	g_array_set_size(changes, 0);
+	while ((change.tid = waitpid(-1, &change.status, options)) > 0) {
+		g_array_append_val(changes, change);
+		options = __WALL | WNOHANG;
+	}
+	return changes->len || errno == EINTR;
+}
+
 /* Until nobody is left. */
 static void trace(int result)
 {
-	int status;
-	pid_t tid;
+	g_autoptr(GArray) changes = g_array_new(FALSE, FALSE, sizeof(struct change));
 
-	while ((tid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR) {
-		if (tid <= 0)
-			continue;
-		if (WIFSTOPPED(status)) {
-			at_stop(tid, status);
-			continue;
-		}
-		g_hash_table_remove(threads, GINT_TO_POINTER(tid));
-		if (tid == first && write(result, &status, sizeof(status)) < 0)
-			die("the result");
-	}
+	while (take_changes(changes))
+		for (guint i = 0; i < changes->len; i++)
+			at_change(&g_array_index(changes, struct change, i), result);
 }
 
 /* ---------------------------------------------------------------- starting */
@@ -282,6 +304,17 @@ static void take_back(const struct sigaction *before)
 		sigaction(handed_on[i], &before[i], NULL);
 }
 
+/* None is lost that comes before it is known whom to hand it on to. */
+static void hold_signals(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < G_N_ELEMENTS(handed_on); i++)
+		sigaddset(&set, handed_on[i]);
+	sigprocmask(how, &set, NULL);
+}
+
 static void preload(void)
 {
 	const char *others = getenv("LD_PRELOAD");
@@ -301,6 +334,7 @@ static void run_tracer(char **arguments, int result)
 	char byte;
 
 	hand_on(before);
+	hold_signals(SIG_UNBLOCK);
 	if (pipe2(go, O_CLOEXEC) < 0)
 		die("a pipe");
 	first = fork();
@@ -337,6 +371,7 @@ static int follow(int result)
 	if (read(result, &pid, sizeof(pid)) != sizeof(pid))
 		return 99;
 	forward_to = pid;
+	hold_signals(SIG_UNBLOCK);
 	while ((count = read(result, &status, sizeof(status))) < 0 && errno == EINTR)
 		;
 	if (count != sizeof(status))
@@ -355,6 +390,7 @@ static int run(char **arguments)
 
 	if (pipe2(result, O_CLOEXEC) < 0)
 		die("a pipe");
+	hold_signals(SIG_BLOCK);
 	if (fork() == 0) {
 		close(result[0]);
 		threads = g_hash_table_new_full(NULL, NULL, NULL, g_free);
