@@ -302,6 +302,15 @@ static void store_state(struct mica_vcpu *vcpu, u64 wanted)
 	vcpu->run->state_cached = groups;
 }
 
+/* The guest is not entered; what it left for user space to do is told all the same, so that
+ * its state can be saved then. */
+static int leave_at_once(struct mica_vcpu *vcpu)
+{
+	if (mica_vcpu_test_clear(vcpu, MICA_REQ_EOI) && tell_eoi(vcpu) == MICA_NEXT_USER)
+		return 0;
+	return -EINTR;
+}
+
 /* Loaded, with the guest's FPU. */
 static long run_loaded(struct mica_vcpu *vcpu)
 {
@@ -314,7 +323,7 @@ static long run_loaded(struct mica_vcpu *vcpu)
 		return error;
 	vcpu->run->exit_reason = MICA_EXIT_NONE;
 	if (READ_ONCE(vcpu->run->immediate_exit))
-		error = -EINTR;
+		error = leave_at_once(vcpu);
 	else
 		error = run_loop(vcpu);
 	if (error) {

@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "error.h"
 #include "loop_lock.h"
 
 #define NSEC_PER_SEC	1000000000ull
@@ -36,7 +37,8 @@ struct clock {
 	uv_poll_t poll;
 	int fd;
 	pthread_mutex_t *lock;
-	uint64_t base;			/* CLOCK_MONOTONIC when clock_now() was 0 */
+	int64_t base;			/* CLOCK_MONOTONIC when clock_now() was 0; before the
+					 * host's own start if this was loaded */
 	bool paused;
 	uint64_t paused_at;		/* what clock_now() says then */
 	uint64_t armed;			/* what the timerfd waits for; UINT64_MAX: nothing */
@@ -54,7 +56,7 @@ static uint64_t monotonic_ns(void)
 
 uint64_t clock_now(struct clock *clock)
 {
-	return clock->paused ? clock->paused_at : monotonic_ns() - clock->base;
+	return clock->paused ? clock->paused_at : monotonic_ns() - (uint64_t)clock->base;
 }
 
 void clock_wall(struct clock *clock, int64_t *seconds, uint32_t *microseconds)
@@ -71,11 +73,12 @@ void clock_wall(struct clock *clock, int64_t *seconds, uint32_t *microseconds)
 static void clock_arm(struct clock *clock, uint64_t deadline)
 {
 	struct itimerspec when = { 0 };
-	uint64_t absolute;
+	int64_t absolute;
 
 	clock->armed = deadline;
 	if (__builtin_add_overflow(clock->base, deadline, &absolute))
-		return;		/* in 500 years: the timerfd has expired and stays quiet */
+		return;		/* in 300 years: the timerfd has expired and stays quiet */
+	absolute = MAX(absolute, 1);	/* 0 would stop it */
 	when.it_value.tv_sec = absolute / NSEC_PER_SEC;
 	when.it_value.tv_nsec = absolute % NSEC_PER_SEC;
 	timerfd_settime(clock->fd, TFD_TIMER_ABSTIME, &when, NULL);
@@ -141,10 +144,29 @@ void clock_pause(struct clock *clock)
 /* What the timerfd waits for is too early now, or has come and was passed over. */
 void clock_resume(struct clock *clock)
 {
-	clock->base = monotonic_ns() - clock->paused_at;
+	clock->base = (int64_t)(monotonic_ns() - clock->paused_at);
 	clock->paused = false;
 	clock->armed = UINT64_MAX;
 	clock_arm_first(clock);
+}
+
+void clock_save(struct clock *clock, struct clock_state *state)
+{
+	*state = (struct clock_state){ .now_ns = clock_now(clock) };
+}
+
+gboolean clock_load(struct clock *clock, const struct clock_state *state, GError **error)
+{
+	if (state->now_ns > CLOCK_MAX_NS || state->reserved)
+		return error_set(error, "the checkpoint is damaged: the guest's clock has a time that "
+				 "it cannot have");
+	clock->paused_at = state->now_ns;
+	clock->base = (int64_t)(monotonic_ns() - state->now_ns);
+	if (!clock->paused) {
+		clock->armed = UINT64_MAX;
+		clock_arm_first(clock);
+	}
+	return TRUE;
 }
 
 struct clock *clock_new(struct uv_loop_s *loop, pthread_mutex_t *lock, GError **error)

@@ -8,6 +8,7 @@
 #ifndef MICA_VMM_CLOCK_H
 #define MICA_VMM_CLOCK_H
 
+#include <assert.h>
 #include <glib.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -31,6 +32,20 @@ uint64_t clock_now(struct clock *clock);
 /* Lets clock_now() stand still and calls no timer; and lets both go on. */
 void clock_pause(struct clock *clock);
 void clock_resume(struct clock *clock);
+
+/* The time in a checkpoint. */
+struct clock_state {
+	uint64_t now_ns;		/* clock_now(): 0..CLOCK_MAX_NS */
+	uint64_t reserved;		/* 0 */
+};
+static_assert(sizeof(struct clock_state) == 16, "ABI");
+#define CLOCK_MAX_NS	(UINT64_C(1) << 62)	/* 146 years */
+
+void clock_save(struct clock *clock, struct clock_state *state);
+/* Goes on from that time, at once or, if it stands still, with clock_resume().  For a clock
+ * whose machine has never run: deadlines that are set already stay as they are.  FALSE, and
+ * nothing changed, for a time that no guest could have come to. */
+gboolean clock_load(struct clock *clock, const struct clock_state *state, GError **error);
 
 /* Seconds since the epoch and microseconds, for the RTC. */
 void clock_wall(struct clock *clock, int64_t *seconds, uint32_t *microseconds);

@@ -19,6 +19,17 @@ gboolean device_id_check(const char *id, GError **error)
 			       "first a letter or digit", id, DEVICE_ID_MAX);
 }
 
+/* Linux takes neither from a device. */
+static gboolean check_mac(const char *text, const uint8_t *mac, GError **error)
+{
+	static const uint8_t none[MAC_SIZE];
+
+	if (mac[0] & 1)
+		return error_set_usage(error, "mac=%s: is a multicast address", text);
+	return memcmp(mac, none, MAC_SIZE) ||
+	       error_set_usage(error, "mac=%s: is no address of a card", text);
+}
+
 gboolean device_mac_parse(const char *text, uint8_t *mac, GError **error)
 {
 	for (size_t i = 0; i < MAC_TEXT; i++)
@@ -30,6 +41,5 @@ gboolean device_mac_parse(const char *text, uint8_t *mac, GError **error)
 	for (size_t i = 0; i < MAC_SIZE; i++)
 		mac[i] = g_ascii_xdigit_value(text[3 * i]) << 4 |
 			 g_ascii_xdigit_value(text[3 * i + 1]);
-	return !(mac[0] & 1) ||
-	       error_set_usage(error, "mac=%s: is a multicast address", text);
+	return check_mac(text, mac, error);
 }

@@ -9,6 +9,8 @@
 #ifndef MICA_VMM_GSI_H
 #define MICA_VMM_GSI_H
 
+#include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "irq.h"
@@ -21,9 +23,19 @@ struct gsi_router {
 	struct pic *pic;
 	struct ioapic *ioapic;
 	uint32_t levels;		/* one bit for each GSI */
+	bool held;			/* gsi_hold() */
 };
 
 /* The line of GSI 0..23; `router` must outlive it. */
 struct irq_line gsi_line(struct gsi_router *router, unsigned int gsi);
+
+/*
+ * Between these two the wires take the levels that the devices drive, but PIC and IOAPIC are
+ * not told: a checkpoint is loaded, and they are loaded with what they had seen of the wires.
+ * Holding lets all wires fall.  gsi_release(): FALSE, and the wires stay held, if those two
+ * remember other levels than the wires have now, which names the first.
+ */
+void gsi_hold(struct gsi_router *router);
+gboolean gsi_release(struct gsi_router *router, GError **error);
 
 #endif

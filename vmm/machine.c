@@ -15,6 +15,8 @@
 #include "loop_init.h"
 #include "loop_lock.h"
 #include "machine_console.h"
+#include "machine_pause.h"
+#include "machine_save.h"
 #include "machine_virtio.h"
 #include "message.h"
 #include "pci/host.h"
@@ -75,7 +77,8 @@ static void machine_ended(uv_async_t *handle)
 	console_release(machine->console);
 	machine_join(machine);
 	console_drain(machine->console);
-	if (machine->end == MACHINE_LEFT || machine->end == MACHINE_SIGNAL)
+	if (machine->end == MACHINE_LEFT || machine->end == MACHINE_SIGNAL ||
+	    machine->end == MACHINE_SAVED)
 		uv_timer_start(&machine->patience, machine_give_up, PATIENCE_MS, 0);
 }
 
@@ -274,7 +277,7 @@ static gboolean machine_add_vcpus(struct machine *machine, GError **error)
 	return vcpu_init_apic(machine->vcpus[0], error);
 }
 
-static gboolean machine_load(struct machine *machine, GError **error)
+static gboolean machine_fill(struct machine *machine, GError **error)
 {
 	const struct machine_config *config = machine->config;
 	const struct pci_map pci = pci_host_map(machine->pci);
@@ -288,6 +291,8 @@ static gboolean machine_load(struct machine *machine, GError **error)
 	};
 	struct boot_result result = { 0 };
 
+	if (config->checkpoint)
+		return machine_load(machine, config->checkpoint, error);
 	if (!boot_load(&boot, machine->memory, &result, error) ||
 	    !vcpu_set_state(machine->vcpus[0], &result.state, error))
 		return FALSE;
@@ -318,7 +323,7 @@ static gboolean machine_init(struct machine *machine, GError **error)
 	if (made)
 		pci_host_assign(machine->pci);
 	pthread_mutex_unlock(&machine->lock);
-	return made && machine_bind_nobody(machine, error) && machine_load(machine, error) &&
+	return made && machine_bind_nobody(machine, error) && machine_fill(machine, error) &&
 	       machine_add_signals(machine, error);
 }
 
@@ -379,6 +384,7 @@ static bool machine_start(struct machine *machine)
 
 	loop_lock(&machine->lock);
 	machine->threads_run = true;
+	atomic_store(&machine->pausing, machine->paused);
 	machine->started_ns = monotonic_ns();
 	for (unsigned int i = 0; !error && i < machine->vcpu_count; i++)
 		vcpu_start(machine->vcpus[i], &error);
@@ -399,6 +405,18 @@ static void machine_print_stats(const struct machine *machine)
 	message_text(text->str);
 }
 
+/* A guest of a checkpoint has been paused until now. */
+static void machine_started(struct machine *machine)
+{
+	g_autoptr(GError) error = NULL;
+
+	machine_notify(machine, MACHINE_STARTED);
+	if (!machine->config->paused && !machine_resume(machine, &error)) {
+		message("%s", error->message);
+		machine_lock_and_end(machine, MACHINE_ERROR, 0);
+	}
+}
+
 enum machine_end machine_run(struct machine *machine, uint32_t *value)
 {
 	console_empty_file(machine->console);
@@ -406,7 +424,7 @@ enum machine_end machine_run(struct machine *machine, uint32_t *value)
 	machine_console_resized(machine_virtio_console(machine));
 	footprint_settle();
 	if (machine_start(machine))
-		machine_notify(machine, MACHINE_STARTED);
+		machine_started(machine);
 	uv_run(&machine->loop, UV_RUN_DEFAULT);
 	if (machine->config->stats)
 		machine_print_stats(machine);

@@ -53,6 +53,11 @@ struct machine_config {
 	unsigned int vm_flags;		/* MICA_VM_* */
 	unsigned int halt_poll_us;	/* with MICA_VM_HALT_POLL */
 	gboolean stats;			/* print counters at the end */
+	char **options;			/* the words that say all this, for checkpoints */
+	const struct state_reader *checkpoint;	/* that the guest goes on from; NULL: it boots */
+	gboolean eager;			/* its memory is read at once */
+	gboolean paused;		/* and it waits for `resume` */
+	gboolean keep_time;		/* its RTC goes on where it was, and not from the host's */
 };
 
 enum machine_end {
@@ -64,6 +69,7 @@ enum machine_end {
 	MACHINE_ERROR,			/* we cannot go on; the user was told why */
 	MACHINE_LEFT,			/* its user ended it: Ctrl-A x, mica kill */
 	MACHINE_SIGNAL,			/* signal `end_value` */
+	MACHINE_SAVED,			/* it goes on from a checkpoint */
 };
 
 enum machine_event {
@@ -94,6 +100,7 @@ struct pm;
 struct reset_ports;
 struct rtc;
 struct signals;
+struct state_reader;
 struct uart;
 struct vcpu;
 

@@ -80,7 +80,8 @@ static void command_balloon(struct control_call *call, JsonObject *arguments, vo
 		target = json_object_get_int_member(arguments, "target");
 		if ((uint64_t)target > machine->config->memory) {
 			control_call_fail(call, "arguments.target", "the guest has %" PRIu64
-					  " bytes of memory, not more", machine->config->memory);
+					  " MiB of memory, not more",
+					  machine->config->memory >> 20);
 			return;
 		}
 		loop_lock(&machine->lock);

@@ -90,13 +90,14 @@ gboolean machine_pause(struct machine *machine, GError **error)
  * meanwhile its TSC may have started anew, and the module hides that from guests: then there
  * is nothing to take back.
  */
-static gboolean resume_tsc(struct machine *machine, GError **error)
+gboolean machine_settle_tsc(struct machine *machine, GError **error)
 {
 	uint64_t now = __rdtsc();
 	struct mica_move_tsc request = { .delta = -(int64_t)(now - machine->paused_tsc) };
 
 	if (now < machine->paused_tsc)
 		return TRUE;
+	machine->paused_tsc = now;
 	for (unsigned int i = 0; i < machine->vcpu_count; i++)
 		if (ioctl(machine->vcpus[i]->fd, MICA_VCPU_MOVE_TSC, &request) < 0)
 			return error_set_errno(error, errno, "cannot set the TSC of vCPU %u", i);
@@ -110,7 +111,7 @@ gboolean machine_resume(struct machine *machine, GError **error)
 	if (!machine->paused)
 		return TRUE;
 	loop_lock(&machine->lock);
-	resumed = machine->end == MACHINE_RUNS ? resume_tsc(machine, error)
+	resumed = machine->end == MACHINE_RUNS ? machine_settle_tsc(machine, error)
 					       : error_set(error, "the guest is ending");
 	if (resumed) {
 		clock_resume(machine->clock);

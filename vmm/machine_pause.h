@@ -20,6 +20,10 @@ gboolean machine_pause(struct machine *machine, GError **error);
 /* TRUE if the guest runs, also if it did before. */
 gboolean machine_resume(struct machine *machine, GError **error);
 
+/* The TSCs of a guest that is paused go on to run, and are put back to where they were when it was
+ * paused.  With the machine's lock. */
+gboolean machine_settle_tsc(struct machine *machine, GError **error);
+
 bool machine_paused(const struct machine *machine);
 
 /* A vCPU's thread, without the lock: stays here as long as the guest is paused. */

@@ -222,10 +222,10 @@ static gboolean add_vsock(struct machine *machine, GError **error)
 static struct vhost_user *open_share(const struct machine_share *share, GError **error)
 {
 	struct vhost_user *vhost;
-	int fd;
+	int fd, words = -1;
 
 	if (!share->socket) {
-		fd = virtiofsd_start(share->path, share->read_only, error);
+		fd = virtiofsd_start(share->path, share->read_only, &words, error);
 	} else {
 		fd = unix_socket_connect(share->path);
 		if (fd < 0)
@@ -234,6 +234,10 @@ static struct vhost_user *open_share(const struct machine_share *share, GError *
 	if (fd < 0)
 		return NULL;
 	vhost = vhost_user_new(fd, error);
+	if (!vhost && words >= 0)
+		virtiofsd_failed(words, error);
+	else if (words >= 0)
+		close(words);
 	if (!vhost)
 		g_prefix_error(error, "share of '%s': ", share->path);
 	return vhost;

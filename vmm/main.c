@@ -55,6 +55,8 @@ int main(int argc, char **argv)
 	open_standard_descriptors();
 	/* A console whose reader is gone is an error of write(), which is reported. */
 	signal(SIGPIPE, SIG_IGN);
+	/* Likewise a file that would be larger than the user may make. */
+	signal(SIGXFSZ, SIG_IGN);
 	status = run_verb(argc - 1, argv + 1);
 	if (fflush(stdout) && status == EXIT_STATUS_OK) {
 		message("cannot write to standard output: %s", strerror(errno));

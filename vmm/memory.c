@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "kept.h"
+
 /* A mapping that starts at such a multiple lets the host use 2 MiB pages for it, and
  * the kernel map them for the guest as they are. */
 #define MEMORY_ALIGNMENT	(2ull << 20)
@@ -18,6 +20,7 @@
 struct guest_memory {
 	uint64_t size;
 	bool shared;
+	int pagemap;			/* -1: there is none */
 	size_t count;
 	struct memory_range ranges[MEMORY_MAX_RANGES];
 };
@@ -93,6 +96,7 @@ static gboolean memory_add(struct guest_memory *memory, int vm_fd, uint64_t gpa,
 
 	range->gpa = gpa;
 	range->size = size;
+	range->file = -1;
 	range->fd = memory->shared ? memory_make_file(size) : -1;
 	if (!memory->shared || range->fd >= 0)
 		range->host = memory_map(size, range->fd);
@@ -115,6 +119,7 @@ static struct guest_memory *memory_new(int vm_fd, uint64_t size, bool shared, GE
 
 	memory->size = size;
 	memory->shared = shared;
+	memory->pagemap = kept_open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
 	if (size < MEMORY_ALIGNMENT || size % MEMORY_ALIGNMENT) {
 		g_set_error_literal(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
 				    "the guest's memory must be a multiple of 2 MiB");
@@ -149,7 +154,11 @@ void guest_memory_free(struct guest_memory *memory)
 		munmap(memory->ranges[i].host, memory->ranges[i].size);
 		if (memory->ranges[i].fd >= 0)
 			close(memory->ranges[i].fd);
+		if (memory->ranges[i].file >= 0)
+			close(memory->ranges[i].file);
 	}
+	if (memory->pagemap >= 0)
+		close(memory->pagemap);
 	g_free(memory);
 }
 
@@ -201,9 +210,62 @@ bool guest_memory_write(const struct guest_memory *memory, uint64_t gpa, const v
 	return true;
 }
 
+int guest_memory_pagemap(const struct guest_memory *memory)
+{
+	return memory->pagemap;
+}
+
+/* In the place of what is there; nothing has changed if it fails.  The wishes as above. */
+static int memory_replace(void *host, uint64_t size, int flags, int fd, uint64_t offset)
+{
+	if (mmap(host, size, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE | flags, fd, offset) == MAP_FAILED)
+		return -errno;
+	madvise(host, size, MADV_HUGEPAGE);
+	madvise(host, size, MADV_DONTDUMP);
+	return 0;
+}
+
+int guest_memory_map_file(struct guest_memory *memory, size_t index, int fd, uint64_t offset)
+{
+	struct memory_range *range = &memory->ranges[index];
+	int copy, error;
+
+	if (memory->shared)
+		return -EOPNOTSUPP;
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0)
+		return -errno;
+	error = memory_replace(range->host, range->size, 0, copy, offset);
+	if (error) {
+		close(copy);
+		return error;
+	}
+	if (range->file >= 0)
+		close(range->file);
+	range->file = copy;
+	range->file_offset = offset;
+	return 0;
+}
+
+/* Of a file's mapping dropped pages would come back from the file. */
+static bool memory_has_file(const struct guest_memory *memory, const void *host)
+{
+	const struct memory_range *range;
+
+	for (size_t i = 0; i < memory->count; i++) {
+		range = &memory->ranges[i];
+		if ((uintptr_t)host - (uintptr_t)range->host < range->size)
+			return range->file >= 0;
+	}
+	return false;
+}
+
 /* Of shared memory the file must let the pages go.  The kernel's MMU notifier takes them from
  * the guest's tables. */
 int guest_memory_discard(const struct guest_memory *memory, void *host, uint64_t length)
 {
+	if (memory_has_file(memory, host))
+		return memory_replace(host, length, MAP_ANONYMOUS, -1, 0);
 	return madvise(host, length, memory->shared ? MADV_REMOVE : MADV_DONTNEED) < 0 ? -errno : 0;
 }

@@ -25,6 +25,10 @@ struct memory_range {
 	uint64_t size;
 	void *host;
 	int fd;				/* what it maps, from the beginning; -1: private memory */
+	/* Private memory: pages that were not written since guest_memory_map_file() are those of
+	 * this file, from here on.  -1: they are zero. */
+	int file;
+	uint64_t file_offset;
 };
 
 /* `size` in bytes, a multiple of 2 MiB, at least 2 MiB.  vm_fd -1: no kernel (unit tests). */
@@ -37,6 +41,17 @@ void guest_memory_free(struct guest_memory *memory);
 uint64_t guest_memory_size(const struct guest_memory *memory);
 /* The contiguous ranges in ascending order; *count is 1 or 2. */
 const struct memory_range *guest_memory_ranges(const struct guest_memory *memory, size_t *count);
+
+/* Range `index`, private memory, becomes a private mapping of the file from `offset` (a multiple
+ * of 4096) on: pages come in when they are touched, writes stay here.  The file must keep its
+ * contents and size for as long as the guest lives; `fd`, open for reading, stays the caller's.
+ * Slots that the kernel has stay right: its MMU notifier sees the old pages go.  0 or -errno;
+ * nothing has changed then. */
+int guest_memory_map_file(struct guest_memory *memory, size_t index, int fd, uint64_t offset);
+
+/* /proc/self/pagemap of this process, or -1: its pread(2) tells which pages exist (the kernel's
+ * Documentation/admin-guide/mm/pagemap.rst).  It may be another process's after a fork(). */
+int guest_memory_pagemap(const struct guest_memory *memory);
 
 /* NULL if [gpa, gpa + length) is not inside one range (a zero length is never inside). */
 void *guest_memory_pointer(const struct guest_memory *memory, uint64_t gpa, uint64_t length);

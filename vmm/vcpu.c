@@ -39,7 +39,20 @@ static gboolean vcpu_create(struct vcpu *vcpu, GError **error)
 	return TRUE;
 }
 
-static gboolean vcpu_set_cpuid(struct vcpu *vcpu, GError **error)
+gboolean vcpu_set_cpuid(struct vcpu *vcpu, const struct mica_cpuid *cpuid, GError **error)
+{
+	struct mica_cpuid *copy;
+
+	if (ioctl(vcpu->fd, MICA_VCPU_SET_CPUID, cpuid) < 0)
+		return error_set_errno(error, errno, "the module refuses the CPUID of vCPU %u",
+				       vcpu->id);
+	copy = g_memdup2(cpuid, sizeof(*cpuid));
+	g_free(vcpu->cpuid);
+	vcpu->cpuid = copy;
+	return TRUE;
+}
+
+static gboolean vcpu_make_cpuid(struct vcpu *vcpu, GError **error)
 {
 	g_autofree struct mica_cpuid *policy = g_new0(struct mica_cpuid, 1);
 	const struct machine *machine = vcpu->machine;
@@ -51,10 +64,7 @@ static gboolean vcpu_set_cpuid(struct vcpu *vcpu, GError **error)
 	};
 
 	cpuid_policy(&source, vcpu->id, policy);
-	if (ioctl(vcpu->fd, MICA_VCPU_SET_CPUID, policy) < 0)
-		return error_set_errno(error, errno, "the module refuses the CPUID of vCPU %u",
-				       vcpu->id);
-	return TRUE;
+	return vcpu_set_cpuid(vcpu, policy, error);
 }
 
 struct vcpu *vcpu_new(struct machine *machine, unsigned int id, GError **error)
@@ -64,7 +74,7 @@ struct vcpu *vcpu_new(struct machine *machine, unsigned int id, GError **error)
 	vcpu->machine = machine;
 	vcpu->id = id;
 	vcpu->fd = -1;
-	if (!vcpu_create(vcpu, error) || !vcpu_set_cpuid(vcpu, error)) {
+	if (!vcpu_create(vcpu, error) || !vcpu_make_cpuid(vcpu, error)) {
 		vcpu_free(vcpu);
 		return NULL;
 	}
@@ -79,6 +89,7 @@ void vcpu_free(struct vcpu *vcpu)
 		munmap(vcpu->run, MICA_RUN_SIZE);
 	if (vcpu->fd >= 0)
 		close(vcpu->fd);
+	g_free(vcpu->cpuid);
 	g_free(vcpu);
 }
 
@@ -135,6 +146,33 @@ static void vcpu_name_thread(const struct vcpu *vcpu)
 	prctl(PR_SET_NAME, name);
 }
 
+/*
+ * What user space owes the guest is done now, so that all of the vCPU's state is in the module: an
+ * answer to its last exit, a state that an emulated instruction left, interrupts whose end the
+ * chips have not heard of.
+ */
+static void vcpu_settle(struct vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	while (ioctl(vcpu->fd, MICA_VCPU_RUN) == 0)
+		vcpu_handle_exit(vcpu);
+	if (errno != EINTR)
+		vcpu_run_failed(vcpu, errno);
+}
+
+/* Afterwards the pause that made it may be over, and with it who takes back a kick. */
+static void vcpu_pause(struct vcpu *vcpu)
+{
+	struct machine *machine = vcpu->machine;
+
+	vcpu_settle(vcpu);
+	machine_park(machine);
+	vcpu_lock(&machine->lock);
+	if (!atomic_load(&machine->pausing))
+		vcpu_unkick(vcpu);
+	pthread_mutex_unlock(&machine->lock);
+}
+
 /* Spurious signals end up here as well: then the guest just goes on. */
 static void *vcpu_thread(void *opaque)
 {
@@ -146,7 +184,7 @@ static void *vcpu_thread(void *opaque)
 	thread_confine(THREAD_VCPU);
 	while (!atomic_load_explicit(&machine->stopping, memory_order_relaxed)) {
 		if (G_UNLIKELY(atomic_load_explicit(&machine->pausing, memory_order_relaxed)))
-			machine_park(machine);
+			vcpu_pause(vcpu);
 		else if (G_LIKELY(ioctl(vcpu->fd, MICA_VCPU_RUN) == 0))
 			vcpu_handle_exit(vcpu);
 		else if (errno != EINTR)

@@ -20,6 +20,7 @@ struct vcpu {
 	unsigned int id;		/* counts from 0; what the user and ACPI call it */
 	int fd;
 	struct mica_run *run;
+	struct mica_cpuid *cpuid;	/* what its guest sees */
 	pthread_t thread;
 	bool started;			/* there is a thread to join */
 };
@@ -29,6 +30,9 @@ struct vcpu {
 struct vcpu *vcpu_new(struct machine *machine, unsigned int id, GError **error);
 /* The thread must have ended.  NULL is allowed. */
 void vcpu_free(struct vcpu *vcpu);
+
+/* Replaces the CPUID policy; before vcpu_start().  Nothing has changed if it fails. */
+gboolean vcpu_set_cpuid(struct vcpu *vcpu, const struct mica_cpuid *cpuid, GError **error);
 
 /* Registers for the start; before vcpu_start(). */
 gboolean vcpu_set_state(struct vcpu *vcpu, const struct mica_vcpu_state *state, GError **error);

@@ -218,7 +218,8 @@ struct mica_exit_fail {
  */
 struct mica_run {
 	/* read by the kernel */
-	__u32 immediate_exit;	/* not 0: MICA_VCPU_RUN completes pending work and gives EINTR */
+	__u32 immediate_exit;	/* not 0: MICA_VCPU_RUN completes pending work and gives
+				 * EINTR, or MICA_EXIT_EOI if one is still to be told */
 	__u32 extint_vector;	/* vector | MICA_EXTINT_VALID answers MICA_EXIT_EXTINT; cleared */
 	__u64 state_wanted;
 	__u64 state_commit;

@@ -235,6 +235,42 @@ static void level_eoi(void)
 	guest_destroy(&g);
 }
 
+/* In the handler user space does the EOI in place of the guest, as it does for one in xAPIC mode. */
+GUEST_CODE(pending_code, ".code64",
+	"sti\n out %al, $0x80\n 1: jmp 1b\n .balign 256\n"
+	"out %al, $0x81\n 2: jmp 2b");
+
+/* Before a state is saved the end of the interrupt must be told, and the guest not run. */
+static void eoi_and_immediate_exit(void)
+{
+	struct mica_apic_access access = { .offset = 0xf0, .write = 1, .value = 0x1ff };
+	struct mica_msi msi = { .address = 0xfee00000, .data = 0xc040 };
+	struct mica_vcpu_state before, after;
+	struct guest g;
+
+	guest_init(&g);
+	guest_load(&g, G_LONG, pending_code, pending_code_end);
+	guest_set_gate(&g, G_LONG, 0x40, HANDLER_OFFSET);
+	check(!ioctl(g.vcpu, MICA_VCPU_APIC_ACCESS, &access), "SVR: %s", strerror(errno));
+	guest_run(&g);
+	check_equal(g.run->io.port, 0x80);
+	check(!ioctl(g.vm, MICA_VM_SIGNAL_MSI, &msi), "MICA_VM_SIGNAL_MSI: %s", strerror(errno));
+	guest_run(&g);
+	check_equal(g.run->io.port, 0x81);
+	access = (struct mica_apic_access){ .offset = 0xb0, .write = 1 };
+	check(!ioctl(g.vcpu, MICA_VCPU_APIC_ACCESS, &access), "EOI: %s", strerror(errno));
+	guest_get(&g, &before);
+	g.run->immediate_exit = 1;
+	check(!ioctl(g.vcpu, MICA_VCPU_RUN), "MICA_VCPU_RUN: %s", strerror(errno));
+	check_equal(g.run->exit_reason, MICA_EXIT_EOI);
+	check_equal(g.run->eoi.vector, 0x40);
+	check(ioctl(g.vcpu, MICA_VCPU_RUN) && errno == EINTR, "then: %s", strerror(errno));
+	check_equal(g.run->exit_reason, MICA_EXIT_INTERRUPTED);
+	guest_get(&g, &after);
+	check_equal(after.gprs.rip, before.gprs.rip);
+	guest_destroy(&g);
+}
+
 /* ------------------------------------------------------------ INIT and SIPI */
 
 GUEST_CODE(sipi_code, ".code64",
@@ -291,6 +327,7 @@ TESTS(apic_tests) = {
 	{ "apic-timer-masked", timer_masked },
 	{ "apic-timer-while-spinning", timer_while_spinning },
 	{ "apic-level-eoi", level_eoi },
+	{ "apic-eoi-and-immediate-exit", eoi_and_immediate_exit },
 	{ "apic-init-sipi", init_sipi },
 	{ }
 };

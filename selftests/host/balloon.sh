@@ -110,7 +110,7 @@ says()
 
 refuses()
 {
-	says mica balloon guest 257M && grep -q 'bytes of memory, not more' /tmp/said &&
+	says mica balloon guest 257M && grep -q '256 MiB of memory, not more' /tmp/said &&
 		says mica balloon guest 1M && says mica balloon guest much &&
 		says mica balloon nobody 128M &&
 		says mica run --kernel /guests/12/vmlinuz --balloon target=600M

@@ -84,6 +84,10 @@ refuses()
 	mica run --kernel /guests/12/vmlinuz --net tap=tap0,queues=2,vhost=on && return 1
 	mica run --kernel /guests/12/vmlinuz --net tap=tap0,queues=2 && return 1
 	mica run --kernel /guests/12/vmlinuz --net tap=averyveryverylongname && return 1
+	! mica run --kernel /guests/12/vmlinuz --net tap=lo 2>/tmp/said && cat /tmp/said &&
+		grep -q 'tap lo: that interface is no tap$' /tmp/said || return 1
+	! mica run --kernel /guests/12/vmlinuz --net tap=a/b 2>/tmp/said && cat /tmp/said &&
+		grep -q 'is not the name of an interface' /tmp/said || return 1
 	mica run --kernel /guests/12/vmlinuz --net mac=02:00:00:00:00:99 && return 1
 	mica run --kernel /guests/12/vmlinuz --net tap=tap0,mac=01:00:00:00:00:99
 	[ $? -eq 2 ]

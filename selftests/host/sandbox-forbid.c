@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * For LD_PRELOAD: makes a thread of mica do what it may not, as code that a guest has taken
- * over would.  FORBID is the kind of thread (main, vcpu, io), a colon and the call (execve,
+ * over would.  FORBID is the kind of thread (main, vcpu, io, output), a colon and the call (execve,
  * openat, socket, ptrace, mprotect, io_uring_setup, tgkill), or `abort', which a failed assertion
- * calls.  It happens when the thread waits: all do that only after they were set up.
+ * calls.  It happens when the thread waits: all do that only after they were set up.  `output' is the
+ * I/O thread of the console's output when the guest has begun to print: the terminal is raw by then.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -73,6 +74,18 @@ int pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *lock)
 	if (gettid() != getpid())
 		now_in("io");
 	return wait(condition, lock);
+}
+
+/* It waits for a while for more bytes. */
+int pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *lock,
+			   const struct timespec *until)
+{
+	int (*wait)(pthread_cond_t *condition, pthread_mutex_t *lock, const struct timespec *until) =
+		dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
+
+	if (gettid() != getpid())
+		now_in("output");
+	return wait(condition, lock, until);
 }
 
 int epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout,

@@ -3,8 +3,8 @@
  * sandbox-trace REPORT PROGRAM ARGUMENT...: runs a `mica run` and notes in REPORT which rules of
  * its confinement its threads meet, and which calls meet none; ends as the program does, or
  * goes into the background.
- * sandbox-trace --check REPORT: says which rules nobody has met and which calls had none; with
- * --check-calls it is content if some were not met.
+ * sandbox-trace --check REPORT: says which rules nobody has met, though they do not say why, and
+ * which calls had none; fails if there are any.
  *
  * It is a tracer (ptrace(2)), so the program is the one that users get.  The rules are the
  * program's table.  vCPUs are stopped at all of their first calls only, if sandbox-vcpu.c is in
@@ -439,8 +439,7 @@ static unsigned int check_rule(char **lines, size_t index, enum thread_kind kind
 	return 1;
 }
 
-/* With `all`, rules must have been met. */
-static int check(const char *path, bool all)
+static int check(const char *path)
 {
 	g_autofree char *text = NULL;
 	g_auto(GStrv) lines = NULL;
@@ -459,15 +458,13 @@ static int check(const char *path, bool all)
 	}
 	printf("%zu rules, %u unused, %u calls without a rule\n", sandbox_rule_count, unused,
 	       forbidden);
-	return (all && unused) || forbidden;
+	return unused || forbidden;
 }
 
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "--check"))
-		return check(argv[2], true);
-	if (argc == 3 && !strcmp(argv[1], "--check-calls"))
-		return check(argv[2], false);
+		return check(argv[2]);
 	if (argc < 3)
 		return 99;
 	report = open(argv[1], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);

@@ -1,15 +1,25 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# sandbox.sh HOST: confinement on a real host, for a user who is in group mica and nothing more.
+# sandbox.sh HOST [brief]: confinement on a real host, for a user who is in group mica and nothing more.
 # A forbidden call in each kind of thread ends the guest with a message; what mica does for a
-# guest is allowed; and each call has a rule (sandbox-trace.c).
+# guest is allowed; and each call has a rule (sandbox-trace.c), and, unless `brief`, each rule has a call.
 . /selftests/tap.sh
 . /selftests/drivers.sh
 host=$1
 tiny=/selftests/responder.elf
 work=/tmp/sandbox
+
+# passt and virtiofsd change their root, which cannot be done from the first file system of a Linux: so
+# the script goes on where that is mounted once more, over itself.
+if [ -z "$SANDBOX_SH_MOVED" ]; then
+	mkdir -p /moved
+	mount --rbind / /moved && cd /moved && mount --move . / || exit 1
+	SANDBOX_SH_MOVED=1 exec chroot . /bin/sh "$0" "$@"
+fi
+
 report=$work/report
 real=$(command -v mica)
+. /selftests/sandbox-linux.sh
 
 as_mica()
 {
@@ -24,9 +34,10 @@ start()
 	as_mica "mica run -d --name $name --kernel $tiny --memory 4M $*"
 }
 
+# Within ten minutes.
 soon()
 {
-	for _ in $(seq 300); do
+	for _ in $(seq 3000); do
 		"$@" && return 0
 		sleep 0.2
 	done
@@ -137,15 +148,24 @@ lives()
 {
 	start life --disk $work/disk || return 1
 	pid=$(pid_of)
-	ask life a alive || return 1
+	ask life a alive && ask life s vector || return 1
 	as_mica mica stats life >/dev/null && as_mica mica pause life && is_state life paused &&
 		as_mica mica resume life && as_mica mica reset life && ask life a alive || return 1
+	as_mica mica save life $work/saved --go-on && ask life a alive || return 1
 	ask life r never
 	ask life a alive && [ "$(pid_of)" = "$pid" ] && as_mica mica stats --json life || return 1
 	kill -STOP "$pid"
 	sleep 0.5
 	kill -CONT "$pid"
 	as_mica mica stop life && ! is_state life running
+}
+
+# The vCPU's thread tells the log.
+crashes()
+{
+	start crash || return 1
+	ask crash c never
+	soon grep -q 'mica\[[0-9]*\]: mica: guest crash, vCPU 0:' /tmp/messages
 }
 
 # Both kinds of consoles of which a guest has one, through a reset.
@@ -159,15 +179,25 @@ consoles()
 	reader=$!
 	sleep 1
 	kill $reader 2>/dev/null
-	terminal "$pty"
+	terminal "$pty" serial && terminal "$pty" virtio && dies output "$pty" && dies vcpu "$pty" || return 1
 	as_mica mica kill file && as_mica mica kill pty
 }
 
-# A guest whose standard input is a terminal.
+# A guest whose standard input is a terminal, which it gives back as it was.
 terminal()
 {
-	as_mica "mica run --control none --kernel $tiny --memory 4M <$1 >/dev/null & 
-		sleep 2; kill -TERM \$!; wait \$!"
+	stty -F "$1" icanon rows 24 columns 80
+	as_mica "mica run --control none --kernel $tiny --memory 4M --console-device $2 <$1 >/dev/null &
+		until stty -F $1 -a | grep -q -e -icanon; do sleep 0.2; done; kill -TERM \$!; wait \$!"
+	[ $? -eq 143 ] && stty -F "$1" -a | grep -q ' icanon'
+}
+
+# One with a thread that fails an assertion: it gives the terminal back.
+dies()
+{
+	as_mica "LD_PRELOAD=/selftests/forbid.so FORBID=$1:abort mica run --control none --kernel $tiny --memory 4M \
+		--disk $work/disk <$2 >/dev/null"
+	[ $? -eq 134 ]
 }
 
 # The usual way: the shell's terminal, from which the guest is stopped once.
@@ -191,41 +221,20 @@ own_terminal()
 # A guest that has no control socket, ended by a signal.
 signals()
 {
-	as_mica "mica run --control none --kernel $tiny --memory 4M --console file:$work/console & 
-		sleep 2; kill -TERM \$!; wait \$!"
+	rm -f $work/console
+	as_mica "mica run --control none --kernel $tiny --memory 4M --console file:$work/console &
+		until grep -q ready $work/console; do sleep 0.2; done; kill -TERM \$!; wait \$!"
 	[ $? -eq 143 ]
 }
 
-set_up_tap()
+rules_are_met()
 {
-	modprobe tun
-	[ -c /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; }
-	chmod 666 /dev/net/tun
-	tunctl -t tap0 >/dev/null && ifconfig tap0 192.168.77.1 netmask 255.255.255.0 up
+	/selftests/sandbox-trace --check $report
 }
 
-# Linux: both ways of talking to devices, SMP, a tap, a disk, entropy.  It is too slow, traced, for the
-# test of its timer.
-linux()
-{
-	printf '%s\n' "sh /drivers.sh vda
-		ip addr add 192.168.77.2/24 dev eth0; ip link set eth0 up; ping -c 3 192.168.77.1
-		dd if=/dev/urandom of=/dev/vda bs=64k count=8 conv=fsync
-		blkdiscard -o 1048576 -l 1048576 /dev/vda; head -c 16 /dev/hwrng | wc -c
-		$1" >"$work/initrd/job.sh"
-	(cd "$work/initrd" && find . | cpio -o -H newc) >"$work/drivers.cpio" 2>/dev/null
-	as_mica "mica run --memory 256M --cpus 2 --kernel /guests/$host/vmlinuz --initrd /guests/initrd \
-		--initrd $work/drivers.cpio --disk $work/disk --net tap=tap0 --rng --stats \
-		--append 'console=ttyS0 quiet no_timer_check mica.exec=\"sh /job.sh\"'" </dev/null >$work/linux 2>&1
-	status=$?
-	cat $work/linux
-	[ $status -eq 0 ] && grep -q '3 packets received' $work/linux && grep -q '^16' $work/linux
-}
-
-# Rules that nothing met are listed, but fail nobody: not each has a guest here that meets it.
 calls_have_rules()
 {
-	/selftests/sandbox-trace --check-calls $report
+	[ -s $report ] && ! grep '^forbidden' $report
 }
 
 mkdir -p $work /tmp/mica /selftests/traced
@@ -254,12 +263,27 @@ exec $real "\$@"
 END
 chmod +x /selftests/traced/mica
 case_is "confinement: lives of a guest" lives
+case_is "confinement: a crash" crashes
 case_is "confinement: consoles" consoles
 case_is "confinement: the shell's terminal" own_terminal
 case_is "confinement: a signal" signals
-case_is "confinement: a tap that is nobody's" set_up_tap
-make_drivers virtio_pci virtio_blk virtio_net virtio_rng
-case_is "confinement: Linux" linux
-case_is "confinement: every call has a rule" calls_have_rules
+if [ "$2" = brief ]; then
+	case_is "confinement: every call has a rule" calls_have_rules
+	cases_end
+	exit
+fi
+case_is "confinement: what Linux shall have" set_up_linux
+make_drivers virtio_pci virtio_blk virtio_net virtio_rng virtio_console virtio_balloon virtiofs \
+	vmw_vsock_virtio_transport
+case_is "confinement: Linux starts" linux_starts
+case_is "confinement: Linux works" linux_works
+case_is "confinement: Linux gets devices and loses them" linux_grows
+case_is "confinement: Linux starts anew" linux_again
+if [ -z "$missing" ]; then
+	case_is "confinement: every call has a rule, and every rule is met" rules_are_met
+else
+	tap_number=$((tap_number + 1))
+	echo "ok $tap_number - confinement: every rule is met # SKIP the build machine has no$missing"
+fi
 sed -n '/ mica\[/s/^/# /p' /tmp/messages
 cases_end

@@ -28,7 +28,9 @@ shares()
 {
 	mkdir -p $work/dir/sub
 	head -c 3000000 /dev/urandom >$work/dir/down
-	guest --share $work/dir,tag=home -- "sh /drivers.sh
+	# A name as the shell's own folder has it.
+	cd $work || return 1
+	guest --share dir,tag=home -- "sh /drivers.sh
 		mount -t virtiofs home /mnt || exit 1
 		sha256sum /mnt/down
 		head -c 2000000 /dev/urandom >/mnt/sub/up
@@ -72,8 +74,29 @@ joins()
 	grep -q '^from the host$' $work/out
 }
 
+# The program that a guest in the background leaves behind has nothing that somebody waits for.
+detaches()
+{
+	timeout 100 sh -c "mica run -d --name away --memory 128M --kernel /guests/12/vmlinuz \
+		--share $work/dir,tag=t 2>&1 | cat" || return 1
+	pidof virtiofsd && mica kill away && is_gone
+}
+
+# What virtiofsd says is in the message, and what to do.
+explains()
+{
+	[ $virtiofsd = /usr/lib/qemu/virtiofsd ] || return 0
+	su -s /bin/sh mica -c "mica run --control none --kernel /guests/12/vmlinuz --share /tmp,tag=t" \
+		>$work/said 2>&1 && return 1
+	cat $work/said
+	[ "$(wc -l <$work/said)" -eq 1 ] &&
+		grep -q "share of '/tmp': virtiofsd does not serve it: [^:]*failed.*; that of " $work/said &&
+		grep -q "must be started by root" $work/said
+}
+
 refuses()
 {
+	mica run --kernel /guests/12/vmlinuz --share $work/out,tag=t && return 1
 	mica run --kernel /guests/12/vmlinuz --share $work/missing,tag=t && return 1
 	mica run --kernel /guests/12/vmlinuz --share socket=$work/missing,tag=t && return 1
 	mica run --kernel /guests/12/vmlinuz --share $work/dir
@@ -85,5 +108,7 @@ make_drivers virtio_pci virtiofs
 case_is "share: host $host, files of both sides" shares
 case_is "share: host $host, virtiofsd ends with the guest" is_gone
 case_is "share: host $host, a virtiofsd of somebody else" joins
+case_is "share: a guest in the background" detaches
+case_is "share: a user's virtiofsd that must be root's" explains
 case_is "share: wrong options are refused" refuses
 cases_end

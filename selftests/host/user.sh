@@ -80,6 +80,16 @@ is_gone()
 	return 1
 }
 
+# One line, of which passt says of itself nothing.
+explains()
+{
+	route del default
+	mica run --control none --kernel /guests/12/vmlinuz --net user >$work/said 2>&1 && return 1
+	cat $work/said
+	[ "$(wc -l <$work/said)" -eq 1 ] && grep -q 'passt does not start: .*interface' $work/said &&
+		! grep -q -e syslog -e AVX2 $work/said
+}
+
 refuses()
 {
 	mica run --kernel /guests/12/vmlinuz --net user,tap=tap0 && return 1
@@ -93,5 +103,6 @@ set_up >/dev/null
 make_drivers virtio_pci virtio_net
 case_is "user network: host $host, lease, pings, streams, a forwarded port" answers
 case_is "user network: host $host, passt ends with the guest" is_gone
+case_is "user network: a host without a route" explains
 case_is "user network: wrong options are refused" refuses
 cases_end

@@ -89,6 +89,20 @@ void clock_wall(struct clock *clock, int64_t *seconds, uint32_t *microseconds)
 	*microseconds = us % 1000000;
 }
 
+void clock_save(struct clock *clock, struct clock_state *state)
+{
+	*state = (struct clock_state){ .now_ns = clock->now };
+}
+
+/* The wall clock is the host's: it stays. */
+gboolean clock_load(struct clock *clock, const struct clock_state *state, GError **error)
+{
+	(void)error;
+	clock->wall_us += (int64_t)(clock->now / 1000) - (int64_t)(state->now_ns / 1000);
+	clock->now = state->now_ns;
+	return TRUE;
+}
+
 struct clock_timer *clock_timer_new(struct clock *clock, void (*expired)(void *opaque),
 				    void *opaque)
 {

@@ -304,7 +304,7 @@ static gboolean lock(const char *path, int fd, bool read_only, int wait_ms, GErr
 	if (lock_soon(fd, &lock, wait_ms) == 0)
 		return TRUE;
 	if (errno == EAGAIN || errno == EACCES)
-		return error_set(error, "disk %s: is in use by another guest or program%s", path,
+		return error_set(error, "disk %s: is in use by a guest, this one or another, or a program%s", path,
 				 read_only ? "" : "; several can share it with `ro` only");
 	return error_set_errno(error, errno, "disk %s: cannot lock it", path);
 }
@@ -417,7 +417,7 @@ static gboolean check_resize(const struct block *block, const struct stat *stat,
 		return error_set(error, "%" G_GUINT64_FORMAT " bytes are too many", size);
 	if (size < block->size && !shrink)
 		return error_set(error, "that would cut off the disk's last %" G_GUINT64_FORMAT
-				 " bytes: with `shrink` it is done", block->size - size);
+				 " bytes: `mica resize --shrink` (member `shrink`) does so", block->size - size);
 	if (S_ISBLK(stat->st_mode) && size > now)
 		return error_set(error, "the host's block device has %" G_GUINT64_FORMAT " bytes only: "
 				 "give it another size first", now);

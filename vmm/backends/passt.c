@@ -75,12 +75,31 @@ static gboolean check_port(const struct net_forward *forward, GError **error)
 			       forward->udp ? "udp" : "tcp", forward->host);
 }
 
+/* One line, without what passt says of itself at each start. */
+static char *reasons(const char *words)
+{
+	static const char *const noise[] = { "Can't run AVX2 build", "Don't run as root",
+					     "Failed to send" };
+	g_auto(GStrv) lines = g_strsplit(words, "\n", -1);
+	g_autoptr(GString) text = g_string_new(NULL);
+
+	for (unsigned int i = 0; lines[i]; i++) {
+		bool wanted = *g_strstrip(lines[i]);
+
+		for (size_t j = 0; j < G_N_ELEMENTS(noise); j++)
+			wanted = wanted && !g_str_has_prefix(lines[i], noise[j]);
+		if (wanted)
+			g_string_append_printf(text, "%s%s", text->len ? "; " : "", lines[i]);
+	}
+	return g_strdup(text->len ? text->str : "it does not say why");
+}
+
 /* Returns when passt is ready. */
 static gboolean start(int fd, const struct net_forward *forwards, unsigned int count, uint16_t mtu,
 		      GError **error)
 {
 	g_auto(GStrv) arguments = make_arguments(fd, forwards, count, mtu);
-	g_autofree char *words = NULL;
+	g_autofree char *words = NULL, *why = NULL;
 	g_autoptr(GError) cause = NULL;
 	int status;
 
@@ -93,8 +112,8 @@ static gboolean start(int fd, const struct net_forward *forwards, unsigned int c
 	}
 	if (WIFEXITED(status) && !WEXITSTATUS(status))
 		return TRUE;
-	return error_set(error, "user network: passt does not start: %s",
-			 *g_strstrip(words) ? words : "it does not say why");
+	why = reasons(words);
+	return error_set(error, "user network: passt does not start: %s", why);
 }
 
 gboolean net_passt_connect(const struct net_forward *forwards, unsigned int count, uint16_t mtu,

@@ -14,6 +14,7 @@
 
 #include "../error.h"
 #include "../kept.h"
+#include "unix_socket.h"
 
 /* ---------------------------------------------------------------- sockets */
 
@@ -71,7 +72,7 @@ int port_listen(const char *path, GError **error)
 		kept_remove_at_end(path);
 		return fd;
 	}
-	error_set_errno(error, errno, "cannot listen at '%s'", path);
+	unix_socket_listen_error(path, errno, error);
 	if (fd >= 0)
 		close(fd);
 	return -1;

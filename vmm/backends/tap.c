@@ -168,6 +168,28 @@ static gboolean set_up_interface(const struct net_tap_config *config, struct net
 	return done;
 }
 
+static gboolean open_error(const struct net_tap_config *config, GError **error)
+{
+	const char *kind = config->bridge ? "bridge" : "tap";
+	const char *name = config->bridge ? config->bridge : config->name;
+
+	if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
+		return error_set(error, "%s %s: the host has no " TUN_DEVICE ": `modprobe tun`, as root",
+				 kind, name);
+	if (errno == EACCES || errno == EPERM)
+		return error_set(error, "%s %s: this user may not open " TUN_DEVICE "; --net user needs "
+				 "no rights", kind, name);
+	return error_set_errno(error, errno, "%s %s: cannot open " TUN_DEVICE, kind, name);
+}
+
+/* sysfs: what the tun driver has made says how. */
+static bool is_tap(const char *name)
+{
+	g_autofree char *path = g_strdup_printf("/sys/class/net/%s/tun_flags", name);
+
+	return !access(path, F_OK);
+}
+
 static gboolean attach_error(const struct net_tap_config *config, const char *name, GError **error)
 {
 	if (errno == EPERM && config->bridge)
@@ -177,6 +199,8 @@ static gboolean attach_error(const struct net_tap_config *config, const char *na
 				 "$USER`, as root, makes one that you may use", name, name);
 	if (errno == EBUSY)
 		return error_set(error, "tap %s: another guest or program uses it", name);
+	if (errno == EINVAL && if_nametoindex(name) && !is_tap(name))
+		return error_set(error, "tap %s: that interface is no tap", name);
 	if (errno == EINVAL && config->queues > 1)
 		return error_set(error, "tap %s: is no tap with several queues, as `ip tuntap add dev %s "
 				 "mode tap multi_queue` makes one", name, name);
@@ -193,7 +217,7 @@ static gboolean add_queue(const struct net_tap_config *config, struct net_end *e
 	int fd = open(TUN_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0)
-		return error_set_errno(error, errno, "tap %s: cannot open " TUN_DEVICE, end->name);
+		return open_error(config, error);
 	request.ifr_flags = TAP_FLAGS | (config->queues > 1 ? IFF_MULTI_QUEUE : 0);
 	if (ioctl(fd, TUNSETIFF, &request) < 0) {
 		attach_error(config, end->name, error);
@@ -210,7 +234,7 @@ gboolean net_tap_connect(const struct net_tap_config *config, struct net_end *en
 	const char *name = config->name ? config->name : BRIDGE_PORT;
 
 	*end = (struct net_end){ .tap = true };
-	if (!*name || strlen(name) >= sizeof(end->name) || strchr(config->name ? name : "", '%'))
+	if (!*name || strlen(name) >= sizeof(end->name) || (config->name && strpbrk(name, "%/")))
 		return error_set(error, "'%s' is not the name of an interface", name);
 	g_strlcpy(end->name, name, sizeof(end->name));
 	while (end->count < MAX(config->queues, 1))

@@ -60,6 +60,17 @@ static void remove_stale(const char *path)
 		close(fd);
 }
 
+gboolean unix_socket_listen_error(const char *path, int number, GError **error)
+{
+	struct stat status;
+
+	if (number != EADDRINUSE || lstat(path, &status) < 0)
+		return error_set_errno(error, number, "cannot listen at '%s'", path);
+	if (!S_ISSOCK(status.st_mode))
+		return error_set(error, "cannot listen at '%s': it is there and is not a socket", path);
+	return error_set(error, "cannot listen at '%s': another guest or program does", path);
+}
+
 int unix_socket_listen(const char *path, GError **error)
 {
 	struct sockaddr_un address;
@@ -78,6 +89,6 @@ int unix_socket_listen(const char *path, GError **error)
 	number = errno;
 	if (fd >= 0)
 		close(fd);
-	error_set_errno(error, number, "cannot listen at '%s'", path);
+	unix_socket_listen_error(path, number, error);
 	return -1;
 }

@@ -14,6 +14,9 @@
  * that nobody listens at, is replaced.  The file is the caller's to unlink. */
 int unix_socket_listen(const char *path, GError **error);
 
+/* Why bind() to `path` failed, with that errno value.  FALSE. */
+gboolean unix_socket_listen_error(const char *path, int number, GError **error);
+
 /* Connects without waiting: a non-blocking socket, or -errno. */
 int unix_socket_connect(const char *path);
 

@@ -138,7 +138,7 @@ static bool set_ring(const struct vhost_net *vhost, unsigned int number,
 	};
 
 	return set_number(vhost, VHOST_SET_VRING_NUM, number, ring->size) &&
-	       set_number(vhost, VHOST_SET_VRING_BASE, number, 0) &&
+	       set_number(vhost, VHOST_SET_VRING_BASE, number, ring->position) &&
 	       ioctl(vhost->fd, VHOST_SET_VRING_ADDR, &address) == 0 &&
 	       set_file(vhost, VHOST_SET_VRING_ERR, number, vhost->error) &&
 	       set_file(vhost, VHOST_SET_VRING_CALL, number, ring->call) &&
@@ -187,4 +187,39 @@ void vhost_net_stop(struct vhost_net *vhost)
 		set_file(vhost, VHOST_SET_VRING_CALL, i, -1);
 	}
 	eventfd_read(vhost->error, &count);
+}
+
+static bool resume(struct vhost_net *vhost, const struct vhost_net_ring *rings, int tap)
+{
+	for (unsigned int i = 0; i < RINGS; i++)
+		if (!set_file(vhost, VHOST_SET_VRING_CALL, i, rings[i].call) ||
+		    !set_file(vhost, VHOST_SET_VRING_KICK, i, rings[i].kick))
+			return false;
+	for (unsigned int i = 0; i < RINGS; i++)
+		if (!set_file(vhost, VHOST_NET_SET_BACKEND, i, tap))
+			return false;
+	return true;
+}
+
+int vhost_net_resume(struct vhost_net *vhost, const struct vhost_net_ring rings[2], int tap)
+{
+	int error;
+
+	g_assert(!vhost->running);
+	vhost->running = true;
+	if (resume(vhost, rings, tap))
+		return 0;
+	error = -errno;
+	vhost_net_stop(vhost);
+	return error;
+}
+
+bool vhost_net_position(const struct vhost_net *vhost, unsigned int ring, uint16_t *position)
+{
+	struct vhost_vring_state state = { .index = ring };
+
+	if (ioctl(vhost->fd, VHOST_GET_VRING_BASE, &state) < 0)
+		return false;
+	*position = state.num;
+	return true;
 }

@@ -262,9 +262,9 @@ static int set_addresses(struct vhost_user *vhost, unsigned int index,
 		.header = { .request = SET_VRING_ADDR, .size = sizeof(struct vhost_vring_addr) },
 		.payload.addr = {
 			.index = index,
-			.desc_user_addr = (uintptr_t)queue->descriptors,
-			.used_user_addr = (uintptr_t)queue->device,
-			.avail_user_addr = (uintptr_t)queue->driver,
+			.desc_user_addr = queue->descriptors,
+			.used_user_addr = queue->device,
+			.avail_user_addr = queue->driver,
 		},
 	};
 
@@ -332,6 +332,11 @@ int vhost_user_fd(const struct vhost_user *vhost)
 
 /* ---------------------------------------------------------------- what it serves */
 
+/*
+ * The protocol names rings by addresses of this process, of which the other end knows no more than
+ * the table says.  Guest-physical ones do as well, and are the same in the guest's next life: virtiofsd
+ * looks for the old rings in the new table, and ends if they are not in it.
+ */
 int vhost_user_set_memory(struct vhost_user *vhost, const struct guest_memory *memory)
 {
 	struct outgoing out = { .header.request = SET_MEM_TABLE };
@@ -346,7 +351,7 @@ int vhost_user_set_memory(struct vhost_user *vhost, const struct guest_memory *m
 		table->regions[i] = (struct region){
 			.gpa = ranges[i].gpa,
 			.size = ranges[i].size,
-			.user_address = (uintptr_t)ranges[i].host,
+			.user_address = ranges[i].gpa,
 		};
 		out.fds[i] = ranges[i].fd;
 	}

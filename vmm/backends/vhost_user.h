@@ -26,9 +26,9 @@ struct vhost_user;
 
 struct vhost_user_queue {
 	uint16_t size;			/* entries */
-	void *descriptors;		/* in this process, inside of the memory that it has */
-	void *driver;			/* the available ring */
-	void *device;			/* the used ring */
+	uint64_t descriptors;		/* guest-physical, inside of the memory that it has */
+	uint64_t driver;		/* the available ring */
+	uint64_t device;		/* the used ring */
 	int kick;			/* eventfds: for it, and for us */
 	int call;
 };

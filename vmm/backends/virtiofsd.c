@@ -9,12 +9,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "../error.h"
 #include "unix_socket.h"
+
+#define WORDS_MAX	2048u
+#define WORDS_MS	2000	/* from the connection's end to that of the program */
 
 static const struct program {
 	const char *path;		/* or a name, to be found in $PATH */
@@ -75,10 +81,11 @@ static char **make_arguments(const struct program *program, const char *path, in
 }
 
 /* In the child, before virtiofsd: the socket stays open in it, and the terminal's signals, which
- * are for the guest or for us, do not end it. */
+ * are for the guest or for us, do not end it; nor does a message that nobody hears. */
 static void keep_socket(gpointer opaque)
 {
 	setsid();
+	signal(SIGPIPE, SIG_IGN);
 	fcntl(GPOINTER_TO_INT(opaque), F_SETFD, 0);
 }
 
@@ -107,29 +114,26 @@ static int make_socket(int *fd, GError **error)
 }
 
 static gboolean spawn(const struct program *program, const char *path, int listener,
-		      const char *directory, gboolean read_only, GError **error)
+		      const char *directory, gboolean read_only, int *words, GError **error)
 {
 	g_auto(GStrv) arguments = make_arguments(program, path, listener, directory, read_only);
 	g_autoptr(GError) cause = NULL;
 
 	/* It waits for its connection, so the socket must. */
 	fcntl(listener, F_SETFL, fcntl(listener, F_GETFL) & ~O_NONBLOCK);
-	return g_spawn_async(NULL, arguments, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, keep_socket,
-			     GINT_TO_POINTER(listener), NULL, &cause) ||
+	return g_spawn_async_with_pipes(NULL, arguments, NULL, G_SPAWN_STDOUT_TO_DEV_NULL,
+					keep_socket, GINT_TO_POINTER(listener), NULL, NULL, NULL,
+					words, &cause) ||
 	       error_set(error, "share of '%s': %s", directory, cause->message);
 }
 
-int virtiofsd_start(const char *directory, gboolean read_only, GError **error)
+static int start(const char *directory, gboolean read_only, int *words, GError **error)
 {
 	g_autofree char *path = NULL;
 	const struct program *program = find_program(&path);
 	gboolean started;
 	int listener, fd = -1;
 
-	if (!g_file_test(directory, G_FILE_TEST_IS_DIR)) {
-		error_set(error, "share of '%s': there is no such directory", directory);
-		return -1;
-	}
 	if (!program) {
 		error_set(error, "share of '%s': there is no program virtiofsd; it is in the package "
 			  "virtiofsd (Debian 13) or qemu-system-common (Debian 12)", directory);
@@ -144,10 +148,74 @@ int virtiofsd_start(const char *directory, gboolean read_only, GError **error)
 	listener = make_socket(&fd, error);
 	if (listener < 0)
 		return -1;
-	started = spawn(program, path, listener, directory, read_only, error);
+	started = spawn(program, path, listener, directory, read_only, words, error);
 	close(listener);
 	if (started)
 		return fd;
 	close(fd);
 	return -1;
+}
+
+/* virtiofsd goes to the root before it looks for the directory. */
+int virtiofsd_start(const char *directory, gboolean read_only, int *words, GError **error)
+{
+	char *absolute = realpath(directory, NULL);
+	int fd;
+
+	if (!absolute) {
+		error_set_errno(error, errno, "share of '%s'", directory);
+		return -1;
+	}
+	if (g_file_test(absolute, G_FILE_TEST_IS_DIR)) {
+		fd = start(absolute, read_only, words, error);
+	} else {
+		error_set(error, "share of '%s': it is not a directory", directory);
+		fd = -1;
+	}
+	free(absolute);
+	return fd;
+}
+
+/* ---------------------------------------------------------------- what it says */
+
+/* Until its end, which it is near. */
+static char *hear(int fd)
+{
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+	const gint64 deadline = g_get_monotonic_time() + WORDS_MS * 1000;
+	char words[WORDS_MAX + 1];
+	size_t length = 0;
+	gint64 left;
+	ssize_t count;
+
+	while (length < WORDS_MAX) {
+		left = (deadline - g_get_monotonic_time()) / 1000;
+		if (left <= 0 || poll(&wait, 1, left) <= 0)
+			break;
+		count = read(fd, words + length, WORDS_MAX - length);
+		if (count <= 0)
+			break;
+		length += count;
+	}
+	words[length] = '\0';
+	return g_utf8_make_valid(g_strstrip(words), -1);
+}
+
+void virtiofsd_failed(int words, GError **error)
+{
+	g_autofree char *path = NULL;
+	const struct program *program = find_program(&path);
+	g_autofree char *said = hear(words);
+	const char *advice = program && program->of_qemu && geteuid() != 0 ?
+		"; that of qemu-system-common must be started by root: the one of the package "
+		"virtiofsd need not" : "";
+
+	close(words);
+	g_strdelimit(said, "\n", ' ');
+	if (!*said) {
+		g_prefix_error(error, "virtiofsd does not say why%s: ", advice);
+		return;
+	}
+	g_clear_error(error);
+	error_set(error, "virtiofsd does not serve it: %s%s", said, advice);
 }

@@ -50,6 +50,8 @@ struct pic;
 struct pic *pic_new(struct bus *ports, struct irq_line intr);
 void pic_free(struct pic *pic);
 void pic_set_irq(struct pic *pic, unsigned int irq, int level);	/* 0..15, not 2 */
+/* Levels of the inputs, one bit for each IRQ; 2 is not shown. */
+uint16_t pic_lines(const struct pic *pic);
 uint8_t pic_acknowledge(struct pic *pic);	/* INTA cycle: the vector, spurious 7/15 if none */
 
 /* 82093AA with 24 pins; directed EOI register as of version 0x20. */
@@ -61,6 +63,7 @@ struct ioapic;
 struct ioapic *ioapic_new(struct bus *mmio, const struct ioapic_sink *sink);
 void ioapic_free(struct ioapic *ioapic);
 void ioapic_set_irq(struct ioapic *ioapic, unsigned int pin, int level);
+uint32_t ioapic_lines(const struct ioapic *ioapic);	/* levels, one bit for each pin */
 void ioapic_eoi(struct ioapic *ioapic, uint8_t vector);	/* a local APIC's EOI broadcast */
 
 /* 8254 with channel 0 on `irq`, channel 2 and its gate at port 0x61. */

@@ -12,6 +12,8 @@
  */
 #include "chipset.h"
 #include "port8.h"
+#include "state.h"
+#include "state_check.h"
 
 #define STATUS_OBF		0x01
 #define STATUS_SYSTEM		0x04
@@ -49,16 +51,6 @@
 #define OUTPUT_RUN		0x01	/* low resets the CPU */
 #define OUTPUT_A20		0x02
 #define DEVICE_RESEND		0xfe
-
-#define RAM_SIZE		32
-
-struct i8042_state {
-	uint8_t ram[RAM_SIZE];	/* [0] is the configuration byte */
-	uint8_t status;
-	uint8_t answer;
-	uint8_t command;	/* waits for its byte at the data port; 0: none */
-	uint8_t output_port;
-};
 
 struct i8042 {
 	struct i8042_state state;
@@ -118,7 +110,7 @@ static void data_write(void *opaque, unsigned int offset, uint8_t value)
 	(void)offset;
 	state->command = 0;
 	state->status &= ~STATUS_COMMAND;
-	if (command >= CMD_WRITE_RAM && command < CMD_WRITE_RAM + RAM_SIZE)
+	if (command >= CMD_WRITE_RAM && command < CMD_WRITE_RAM + I8042_RAM_SIZE)
 		write_ram(state, command - CMD_WRITE_RAM, value);
 	else if (command == CMD_WRITE_OUTPUT)
 		write_output_port(i8042, value);
@@ -181,14 +173,58 @@ static void command_write(void *opaque, unsigned int offset, uint8_t value)
 	(void)offset;
 	state->command = 0;
 	state->status |= STATUS_COMMAND;
-	if (value >= CMD_READ_RAM && value < CMD_READ_RAM + RAM_SIZE)
+	if (value >= CMD_READ_RAM && value < CMD_READ_RAM + I8042_RAM_SIZE)
 		answer(state, state->ram[value - CMD_READ_RAM], 0);
-	else if (value >= CMD_WRITE_RAM && value < CMD_WRITE_RAM + RAM_SIZE)
+	else if (value >= CMD_WRITE_RAM && value < CMD_WRITE_RAM + I8042_RAM_SIZE)
 		state->command = value;
 	else if (value < CMD_PULSE)
 		simple_command(state, value);
 	else if (!(value & OUTPUT_RUN))
 		power_request(&i8042->power, POWER_RESET, 0);
+}
+
+void i8042_save(const struct i8042 *i8042, struct i8042_state *state)
+{
+	*state = i8042->state;
+}
+
+static const struct state_field state_fields[] = {
+	STATE_BITS(struct i8042_state, status, STATUS_OBF | STATUS_SYSTEM | STATUS_COMMAND |
+		   STATUS_AUX | STATUS_TIMEOUT),
+	STATE_ZERO(struct i8042_state, pad),
+};
+
+static bool command_is_possible(const struct i8042_state *state)
+{
+	uint8_t command = state->command;
+
+	if (!command)
+		return true;
+	return (state->status & STATUS_COMMAND) &&
+	       ((command >= CMD_WRITE_RAM && command < CMD_WRITE_RAM + I8042_RAM_SIZE) ||
+		(command >= CMD_WRITE_OUTPUT && command <= CMD_AUX_SEND));
+}
+
+static bool status_is_possible(const struct i8042_state *state)
+{
+	uint8_t of_answer = STATUS_AUX | STATUS_TIMEOUT;
+
+	G_STATIC_ASSERT(STATUS_SYSTEM == CONFIG_SYSTEM);
+	return !((state->status ^ state->ram[0]) & STATUS_SYSTEM) &&
+	       (!(state->status & of_answer) || (state->status & STATUS_OBF));
+}
+
+gboolean i8042_load(struct i8042 *i8042, const struct i8042_state *state, GError **error)
+{
+	static const char name[] = "keyboard controller";
+
+	if (!state_check_fields(name, state_fields, G_N_ELEMENTS(state_fields), state, error) ||
+	    !state_check(state->ram[0] & CONFIG_AUX_OFF, name, "ram", error) ||
+	    !state_check(status_is_possible(state), name, "status", error) ||
+	    !state_check(command_is_possible(state), name, "command", error))
+		return FALSE;
+	i8042->state = *state;
+	return TRUE;
 }
 
 struct i8042 *i8042_new(struct bus *ports, const struct power_sink *power)

@@ -11,6 +11,8 @@
  */
 #include "chipset.h"
 #include "port8.h"
+#include "state.h"
+#include "state_check.h"
 
 #define IOAPIC_LENGTH		0x1000
 #define IOREGSEL		0x00
@@ -51,13 +53,6 @@ enum delivery_mode {
 #define MSI_LOGICAL		(1u << 2)
 #define MSI_ASSERT		(1u << 14)
 #define MSI_LEVEL		(1u << 15)
-
-struct ioapic_state {
-	uint64_t redirection[IOAPIC_PINS];
-	uint32_t lines;		/* pins that are asserted */
-	uint32_t id;		/* bits 27:24 */
-	uint8_t index;		/* IOREGSEL */
-};
 
 struct ioapic {
 	struct ioapic_state state;
@@ -222,6 +217,47 @@ static void mmio_write(void *opaque, uint64_t offset, unsigned int size, uint64_
 }
 
 static const struct bus_ops mmio_ops = { .read = mmio_read, .write = mmio_write };
+
+uint32_t ioapic_lines(const struct ioapic *ioapic)
+{
+	return ioapic->state.lines;
+}
+
+void ioapic_save(const struct ioapic *ioapic, struct ioapic_state *state)
+{
+	*state = ioapic->state;
+}
+
+static const struct state_field state_fields[] = {
+	{ "redirection", offsetof(struct ioapic_state, redirection), 8, IOAPIC_PINS, UINT64_MAX,
+	  RTE_DEFINED & ~RTE_STATUS },
+	STATE_BITS(struct ioapic_state, lines, (1u << IOAPIC_PINS) - 1),
+	STATE_BITS(struct ioapic_state, id, ID_MASK),
+	STATE_ZERO(struct ioapic_state, pad),
+};
+
+/* A remote IRR is a level's, and one that is due has been sent. */
+static bool entry_is_possible(const struct ioapic_state *state, unsigned int pin)
+{
+	uint64_t entry = state->redirection[pin];
+
+	if (entry & RTE_REMOTE_IRR)
+		return is_level(entry);
+	return !is_level(entry) || (entry & RTE_MASKED) || !(state->lines & 1u << pin);
+}
+
+gboolean ioapic_load(struct ioapic *ioapic, const struct ioapic_state *state, GError **error)
+{
+	static const char name[] = "I/O APIC";
+
+	if (!state_check_fields(name, state_fields, G_N_ELEMENTS(state_fields), state, error))
+		return FALSE;
+	for (unsigned int pin = 0; pin < IOAPIC_PINS; pin++)
+		if (!state_check(entry_is_possible(state, pin), name, "redirection", error))
+			return FALSE;
+	ioapic->state = *state;
+	return TRUE;
+}
 
 struct ioapic *ioapic_new(struct bus *mmio, const struct ioapic_sink *sink)
 {

@@ -10,6 +10,8 @@
  */
 #include "chipset.h"
 #include "port8.h"
+#include "state.h"
+#include "state_check.h"
 
 #define ICW1_IC4		0x01	/* an ICW4 follows */
 #define ICW1_SNGL		0x02	/* no ICW3 follows */
@@ -36,28 +38,6 @@
 static const uint8_t elcr_mask[2] = { 0xf8, 0xde };
 
 enum pic_step { PIC_READY, PIC_ICW2, PIC_ICW3, PIC_ICW4 };
-
-struct pic_chip_state {
-	uint8_t lines;		/* level of the inputs */
-	uint8_t irr;
-	uint8_t isr;
-	uint8_t imr;
-	uint8_t elcr;
-	uint8_t vector_base;	/* ICW2 bits 7:3 */
-	uint8_t icw1;
-	uint8_t icw4;
-	uint8_t step;		/* enum pic_step: what is expected at A0 = 1 */
-	uint8_t lowest;		/* input of lowest priority */
-	uint8_t rotate_aeoi;
-	uint8_t special_mask;
-	uint8_t read_isr;
-	uint8_t poll;		/* the next read acknowledges */
-	uint8_t output;		/* level of INT */
-};
-
-struct pic_state {
-	struct pic_chip_state chips[2];		/* master, slave */
-};
 
 struct pic {
 	struct pic_state state;
@@ -358,6 +338,66 @@ static void elcr_write(void *opaque, unsigned int offset, uint8_t value)
 	chip->elcr = value & elcr_mask[offset];
 	chip->irr |= chip->lines & now_level;
 	update(pic);
+}
+
+uint16_t pic_lines(const struct pic *pic)
+{
+	const struct pic_chip_state *chips = pic->state.chips;
+
+	return (chips[0].lines & ~(1u << IRQ_CASCADE)) | chips[1].lines << 8;
+}
+
+void pic_save(const struct pic *pic, struct pic_state *state)
+{
+	*state = pic->state;
+}
+
+static const struct state_field chip_fields[] = {
+	STATE_BITS(struct pic_chip_state, vector_base, 0xf8),
+	STATE_MOST(struct pic_chip_state, step, PIC_ICW4),
+	STATE_MOST(struct pic_chip_state, lowest, 7),
+	STATE_FLAG(struct pic_chip_state, rotate_aeoi),
+	STATE_FLAG(struct pic_chip_state, special_mask),
+	STATE_FLAG(struct pic_chip_state, read_isr),
+	STATE_FLAG(struct pic_chip_state, poll),
+	STATE_FLAG(struct pic_chip_state, output),
+	STATE_ZERO(struct pic_chip_state, pad),
+};
+
+/* Only a level that stands is asked for: an input that falls takes its request back. */
+static bool irr_is_possible(const struct pic_chip_state *chip)
+{
+	return !(chip->irr & ~chip->lines) && !(chip->lines & chip->elcr & ~chip->irr);
+}
+
+static bool icw1_is_possible(const struct pic_chip_state *chip)
+{
+	return chip->icw1 ? chip->icw1 & ICW1_SELECT : chip->step == PIC_READY;
+}
+
+static gboolean check_chip(const struct pic_chip_state *chip, bool master, GError **error)
+{
+	const char *name = master ? "master PIC" : "slave PIC";
+
+	return state_check_fields(name, chip_fields, G_N_ELEMENTS(chip_fields), chip, error) &&
+	       state_check(!(chip->elcr & ~elcr_mask[!master]), name, "elcr", error) &&
+	       state_check(irr_is_possible(chip), name, "irr", error) &&
+	       state_check(icw1_is_possible(chip), name, "icw1", error) &&
+	       state_check(!chip->icw4 || (chip->icw1 & ICW1_IC4), name, "icw4", error) &&
+	       state_check(chip->output == (chip_request(chip, master) >= 0), name, "output", error);
+}
+
+gboolean pic_load(struct pic *pic, const struct pic_state *state, GError **error)
+{
+	const struct pic_chip_state *chips = state->chips;
+	bool cascade = chips[0].lines & 1u << IRQ_CASCADE;
+
+	if (!check_chip(&chips[0], true, error) || !check_chip(&chips[1], false, error) ||
+	    !state_check(cascade == chips[1].output, "master PIC", "lines", error))
+		return FALSE;
+	pic->state = *state;
+	irq_set(&pic->intr, chips[0].output);
+	return TRUE;
 }
 
 /* As a PC's firmware leaves it: vectors 0x08 and 0x70, everything masked. */

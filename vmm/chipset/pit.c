@@ -15,8 +15,9 @@
  */
 #include "chipset.h"
 #include "port8.h"
+#include "state.h"
+#include "state_check.h"
 
-#define CHANNELS		3
 #define CONTROL_REGISTER	3
 
 #define ACCESS_LOW		1
@@ -39,39 +40,6 @@
  * the rate; and however short the period, no tick follows another sooner than this. */
 #define BACKLOG_MAX		16
 #define INTERVAL_MIN_NS		100000
-
-#define NEVER			INT64_MAX
-
-/* Times are in ticks of PIT_HZ since the machine's start. */
-struct pit_channel_state {
-	int64_t start;		/* when `count` was loaded */
-	int64_t stopped;	/* ticks counted when the gate stopped it */
-	int64_t next_start;	/* with next_count: what start and count become ... */
-	int64_t next_at;	/* ... from this tick on */
-	uint32_t next_count;	/* 0: nothing waits */
-	uint32_t count;		/* 1..65536 */
-	uint32_t reload;	/* the count register, for the modes that the gate starts */
-	uint16_t latch;
-	uint8_t latch_bytes;	/* bytes of the latch still to be read */
-	uint8_t status;
-	uint8_t status_latched;
-	uint8_t mode;		/* 0..5 */
-	uint8_t bcd;
-	uint8_t access;		/* ACCESS_* */
-	uint8_t write_high;	/* the next byte written is the high one */
-	uint8_t read_high;
-	uint8_t low_byte;	/* written, waits for the high one */
-	uint8_t gate;
-	uint8_t running;	/* a count was loaded */
-};
-
-struct pit_state {
-	struct pit_channel_state channels[CHANNELS];
-	int64_t next_edge;	/* tick of channel 0's next rising edge, or NEVER */
-	uint64_t last_edge_ns;	/* when channel 0's last edge was delivered */
-	uint32_t backlog;	/* edges that channel 0 owes */
-	uint8_t speaker;	/* port 0x61, writable bits */
-};
 
 struct pit {
 	struct pit_state state;
@@ -207,10 +175,10 @@ static int64_t next_rise(const struct pit_channel_state *channel, int64_t after)
 	int64_t rise = channel->start + channel->count;
 
 	if (!channel->running || !channel->gate)
-		return NEVER;
+		return PIT_NEVER;
 	if (!is_periodic(channel)) {
 		rise += channel->mode >= 4;
-		return rise > after ? rise : NEVER;
+		return rise > after ? rise : PIT_NEVER;
 	}
 	rise = edge_after(rise, channel->count, after);
 	if (channel->next_count && rise >= channel->next_at)
@@ -225,7 +193,7 @@ static void arm(struct pit *pit)
 	uint64_t now = clock_now(pit->clock);
 	uint64_t deadline;
 
-	if (pit->state.next_edge == NEVER) {
+	if (pit->state.next_edge == PIT_NEVER) {
 		clock_timer_cancel(pit->timer);
 		return;
 	}
@@ -237,6 +205,12 @@ static void arm(struct pit *pit)
 	clock_timer_set(pit->timer, deadline);
 }
 
+static void drive(struct pit *pit, int level)
+{
+	pit->state.line = level;
+	irq_set(&pit->irq, level);
+}
+
 /* Channel 0 was programmed: its OUT may have changed, and so has what comes next. */
 static void restart_timer(struct pit *pit, int64_t now)
 {
@@ -244,7 +218,7 @@ static void restart_timer(struct pit *pit, int64_t now)
 
 	pit->state.backlog = 0;
 	pit->state.next_edge = next_rise(channel, now);
-	irq_set(&pit->irq, output(channel, now));
+	drive(pit, output(channel, now));
 	arm(pit);
 }
 
@@ -278,8 +252,8 @@ static void timer_expired(void *opaque)
 	}
 	account_edges(&pit->state, now);
 	pit->state.last_edge_ns = clock_now(pit->clock);
-	irq_set(&pit->irq, 0);
-	irq_set(&pit->irq, 1);
+	drive(pit, 0);
+	drive(pit, 1);
 	arm(pit);
 }
 
@@ -368,7 +342,7 @@ static void latch_status(struct pit_channel_state *channel, int64_t now)
 
 static void read_back(struct pit *pit, uint8_t value, int64_t now)
 {
-	for (unsigned int i = 0; i < CHANNELS; i++) {
+	for (unsigned int i = 0; i < PIT_CHANNELS; i++) {
 		struct pit_channel_state *channel = &pit->state.channels[i];
 
 		if (!(value & 2u << i))
@@ -386,7 +360,7 @@ static void write_control(struct pit *pit, uint8_t value, int64_t now)
 	uint8_t access = value >> 4 & 3;
 	struct pit_channel_state *channel;
 
-	if (select == CHANNELS) {
+	if (select == PIT_CHANNELS) {
 		read_back(pit, value, now);
 		return;
 	}
@@ -414,7 +388,7 @@ static void port_write(void *opaque, unsigned int offset, uint8_t value)
 	/* An edge that is due comes before anything that is written now. */
 	if (pit->state.next_edge <= now)
 		timer_expired(pit);
-	for (unsigned int i = 0; i < CHANNELS; i++)
+	for (unsigned int i = 0; i < PIT_CHANNELS; i++)
 		sync_channel(&pit->state.channels[i], now);
 	if (offset == CONTROL_REGISTER) {
 		write_control(pit, value, now);
@@ -509,15 +483,134 @@ static void speaker_write(void *opaque, unsigned int offset, uint8_t value)
 	set_gate(&pit->state.channels[2], value & SPEAKER_GATE2, now_ticks(pit));
 }
 
+/* How far a guest can put times into the future, and before the start of its clock. */
+#define AHEAD_MAX		0x40000
+#define BEFORE_MAX		0x10000
+#define COUNT_MAX		65536
+#define COUNT_BCD_MAX		16665	/* four digits of 15 */
+
+void pit_save(const struct pit *pit, struct pit_state *state)
+{
+	*state = pit->state;
+}
+
+static const struct state_field channel_fields[] = {
+	STATE_MOST(struct pit_channel_state, mode, 5),
+	STATE_FLAG(struct pit_channel_state, bcd),
+	STATE_MOST(struct pit_channel_state, access, ACCESS_BOTH),
+	STATE_FLAG(struct pit_channel_state, status_latched),
+	STATE_FLAG(struct pit_channel_state, write_high),
+	STATE_FLAG(struct pit_channel_state, read_high),
+	STATE_FLAG(struct pit_channel_state, gate),
+	STATE_FLAG(struct pit_channel_state, running),
+	STATE_ZERO(struct pit_channel_state, pad),
+};
+
+static const struct state_field state_fields[] = {
+	STATE_MOST(struct pit_state, backlog, BACKLOG_MAX),
+	STATE_BITS(struct pit_state, speaker, SPEAKER_WRITABLE),
+	STATE_FLAG(struct pit_state, line),
+	STATE_ZERO(struct pit_state, pad),
+};
+
+static bool is_between(int64_t value, int64_t least, int64_t most)
+{
+	return value >= least && value <= most;
+}
+
+static gboolean check_counts(const struct pit_channel_state *channel, const char *name,
+			     GError **error)
+{
+	uint32_t most = channel->bcd ? COUNT_BCD_MAX : COUNT_MAX;
+	bool may_wait = channel->running && is_periodic(channel);
+
+	return state_check(is_between(channel->count, channel->running, most), name, "count",
+			   error) &&
+	       state_check(is_between(channel->reload, may_wait, most), name, "reload", error) &&
+	       state_check(is_between(channel->next_count, 0, may_wait ? most : 0), name,
+			   "next_count", error);
+}
+
+static gboolean check_bytes(const struct pit_channel_state *channel, const char *name,
+			    GError **error)
+{
+	bool both = channel->access == ACCESS_BOTH;
+
+	return state_check(channel->access, name, "access", error) &&
+	       state_check(channel->latch_bytes <= (both ? 2 : 1), name, "latch_bytes", error) &&
+	       state_check(both || !channel->write_high, name, "write_high", error) &&
+	       state_check(both || !channel->read_high, name, "read_high", error);
+}
+
+static gboolean check_channel_times(const struct pit_channel_state *channel, int64_t now,
+				    const char *name, GError **error)
+{
+	return state_check(is_between(channel->start, -BEFORE_MAX, now + 1), name, "start", error) &&
+	       state_check(is_between(channel->stopped, 0, now + BEFORE_MAX), name, "stopped",
+			   error) &&
+	       state_check(is_between(channel->next_at, -BEFORE_MAX, now + 2 * COUNT_MAX), name,
+			   "next_at", error) &&
+	       state_check(is_between(channel->next_start, channel->next_at - BEFORE_MAX,
+				      channel->next_at), name, "next_start", error);
+}
+
+static gboolean check_channel(const struct pit_state *state, unsigned int index, int64_t now,
+			      GError **error)
+{
+	static const char *const names[PIT_CHANNELS] = {
+		"PIT's channel 0", "PIT's channel 1", "PIT's channel 2",
+	};
+	const struct pit_channel_state *channel = &state->channels[index];
+	const char *name = names[index];
+	uint8_t gate = index < 2 ? 1 : state->speaker & SPEAKER_GATE2;
+
+	return state_check_fields(name, channel_fields, G_N_ELEMENTS(channel_fields), channel,
+				  error) &&
+	       check_counts(channel, name, error) && check_bytes(channel, name, error) &&
+	       check_channel_times(channel, now, name, error) &&
+	       state_check(channel->gate == gate, name, "gate", error);
+}
+
+static gboolean check_edges(const struct pit *pit, const struct pit_state *state, int64_t now,
+			    GError **error)
+{
+	const struct pit_channel_state *channel = &state->channels[0];
+	bool may_owe = channel->running && is_periodic(channel);
+	bool edge_is_possible = state->next_edge == PIT_NEVER ||
+				(channel->running && is_between(state->next_edge, 1, now + AHEAD_MAX));
+
+	return state_check(edge_is_possible, "PIT", "next_edge", error) &&
+	       state_check(!state->backlog || may_owe, "PIT", "backlog", error) &&
+	       state_check(state->last_edge_ns <= clock_now(pit->clock), "PIT", "last_edge_ns",
+			   error);
+}
+
+gboolean pit_load(struct pit *pit, const struct pit_state *state, GError **error)
+{
+	int64_t now = now_ticks(pit);
+
+	if (!state_check_fields("PIT", state_fields, G_N_ELEMENTS(state_fields), state, error))
+		return FALSE;
+	for (unsigned int i = 0; i < PIT_CHANNELS; i++)
+		if (!check_channel(state, i, now, error))
+			return FALSE;
+	if (!check_edges(pit, state, now, error))
+		return FALSE;
+	pit->state = *state;
+	drive(pit, state->line);
+	arm(pit);
+	return TRUE;
+}
+
 struct pit *pit_new(struct bus *ports, struct clock *clock, struct irq_line irq)
 {
 	struct pit *pit = g_new0(struct pit, 1);
 
-	for (unsigned int i = 0; i < CHANNELS; i++) {
+	for (unsigned int i = 0; i < PIT_CHANNELS; i++) {
 		pit->state.channels[i].access = ACCESS_BOTH;
 		pit->state.channels[i].gate = i != 2;
 	}
-	pit->state.next_edge = NEVER;
+	pit->state.next_edge = PIT_NEVER;
 	pit->clock = clock;
 	pit->irq = irq;
 	pit->timer = clock_timer_new(clock, timer_expired, pit);

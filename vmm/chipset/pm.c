@@ -10,6 +10,8 @@
 
 #include "chipset.h"
 #include "port8.h"
+#include "state.h"
+#include "state_check.h"
 
 #define PM_LENGTH		12
 #define OFFSET_STATUS		0
@@ -34,13 +36,6 @@
 #define CNT_WRITABLE		(CNT_BM_RLD | CNT_SLP_TYP)
 
 #define TIMER_BITS		32	/* as the FADT's TMR_VAL_EXT says */
-
-struct pm_state {
-	uint64_t timer_halves;	/* how often the timer's top bit has changed, as last seen */
-	uint16_t status;
-	uint16_t enable;
-	uint16_t control;
-};
 
 struct pm {
 	struct pm_state state;
@@ -154,6 +149,32 @@ void pm_press_power_button(struct pm *pm)
 	sync_timer(pm);
 	pm->state.status |= PM1_PWRBTN;
 	update(pm);
+}
+
+void pm_save(const struct pm *pm, struct pm_state *state)
+{
+	*state = pm->state;
+}
+
+static const struct state_field state_fields[] = {
+	STATE_BITS(struct pm_state, status, PM1_TMR | PM1_PWRBTN),
+	STATE_BITS(struct pm_state, enable, ENABLE_WRITABLE),
+	STATE_BITS(struct pm_state, control, CNT_WRITABLE | CNT_SCI_EN),
+	STATE_ZERO(struct pm_state, pad),
+};
+
+gboolean pm_load(struct pm *pm, const struct pm_state *state, GError **error)
+{
+	static const char name[] = "ACPI timer and power button";
+
+	if (!state_check_fields(name, state_fields, G_N_ELEMENTS(state_fields), state, error) ||
+	    !state_check(state->control & CNT_SCI_EN, name, "control", error) ||
+	    !state_check(state->timer_halves <= timer_ticks(pm) >> (TIMER_BITS - 1), name,
+			 "timer_halves", error))
+		return FALSE;
+	pm->state = *state;
+	update(pm);
+	return TRUE;
 }
 
 struct pm *pm_new(struct bus *ports, struct clock *clock, struct irq_line sci,

@@ -7,17 +7,14 @@
  */
 #include "chipset.h"
 #include "port8.h"
+#include "state.h"
+#include "state_check.h"
 
 #define PORT92_FAST_INIT	0x01
 #define PORT92_A20		0x02	/* kept; the A20 gate is always open */
 #define PORT92_WRITABLE		0x03
 #define RESET_CPU		0x04	/* 0 to 1 resets */
 #define RESET_WRITABLE		0x0e
-
-struct reset_ports_state {
-	uint8_t port92;
-	uint8_t control;	/* 0xcf9 */
-};
 
 struct reset_ports {
 	struct reset_ports_state state;
@@ -62,6 +59,27 @@ static void control_write(void *opaque, unsigned int offset, uint8_t value)
 	reset->state.control = value & RESET_WRITABLE;
 	if (rising & RESET_CPU)
 		power_request(&reset->power, POWER_RESET, 0);
+}
+
+void reset_ports_save(const struct reset_ports *reset, struct reset_ports_state *state)
+{
+	*state = reset->state;
+}
+
+static const struct state_field state_fields[] = {
+	STATE_BITS(struct reset_ports_state, port92, PORT92_WRITABLE),
+	STATE_BITS(struct reset_ports_state, control, RESET_WRITABLE),
+	STATE_ZERO(struct reset_ports_state, pad),
+};
+
+gboolean reset_ports_load(struct reset_ports *reset, const struct reset_ports_state *state,
+			  GError **error)
+{
+	if (!state_check_fields("reset ports", state_fields, G_N_ELEMENTS(state_fields), state,
+				error))
+		return FALSE;
+	reset->state = *state;
+	return TRUE;
 }
 
 struct reset_ports *reset_ports_new(struct bus *ports, struct bus *config_ports,

@@ -12,6 +12,8 @@
 #include "chipset.h"
 #include "port8.h"
 #include "rtc_time.h"
+#include "state.h"
+#include "state_check.h"
 
 #define RTC_PORTS		2
 #define PORT_INDEX		0
@@ -48,15 +50,6 @@
 #define DIVIDER_START_US	500000	/* after a divider reset the first second is half a one */
 #define ALARM_RECHECK_S		60	/* the host's clock may be set: look again that soon */
 
-struct rtc_state {
-	int64_t second;		/* the second of the shifted host clock that the registers show */
-	int64_t phase_us;	/* added to the host's clock: when seconds begin */
-	uint64_t periods;	/* of the periodic interrupt, as last seen */
-	uint8_t cmos[RTC_CMOS_SIZE];
-	uint8_t index;
-	uint8_t divider_was_reset;
-};
-
 struct rtc {
 	struct rtc_state state;
 	struct clock *clock;
@@ -75,14 +68,19 @@ static bool is_running(const struct rtc_state *state)
 	return !(state->cmos[RTC_B] & RTC_B_SET) && !divider_is_reset(state);
 }
 
-/* Microseconds of the shifted host clock. */
-static int64_t now_us(const struct rtc *rtc)
+static int64_t wall_us(const struct rtc *rtc)
 {
 	uint32_t microseconds;
 	int64_t seconds;
 
 	clock_wall(rtc->clock, &seconds, &microseconds);
-	return seconds * SECOND_US + microseconds + rtc->state.phase_us;
+	return seconds * SECOND_US + microseconds;
+}
+
+/* Microseconds of the shifted host clock. */
+static int64_t now_us(const struct rtc *rtc)
+{
+	return wall_us(rtc) + rtc->state.phase_us + rtc->state.kept_us;
 }
 
 static int64_t floor_div(int64_t value, int64_t by)
@@ -149,12 +147,13 @@ static uint64_t deadline_periodic(const struct rtc *rtc)
 	return ((unsigned __int128)tick * SECOND_NS + CRYSTAL_HZ - 1) / CRYSTAL_HZ;
 }
 
-/* When `seconds` more have begun. */
+/* When `seconds` more have begun.  No later even if the host's clock is behind what the
+ * registers show: it may have been set back, or be another host's. */
 static uint64_t deadline_seconds(const struct rtc *rtc, int64_t seconds)
 {
 	int64_t us = (rtc->state.second + seconds) * SECOND_US - now_us(rtc);
 
-	return clock_now(rtc->clock) + (uint64_t)MAX(us, 0) * 1000;
+	return clock_now(rtc->clock) + (uint64_t)CLAMP(us, 0, seconds * SECOND_US) * 1000;
 }
 
 /* Waits for the next event that would raise the line; nothing can while it is raised. */
@@ -349,6 +348,77 @@ static void fill_checksum(uint8_t *cmos)
 		sum += cmos[i];
 	cmos[CMOS_CHECKSUM] = sum >> 8;
 	cmos[CMOS_CHECKSUM + 1] = sum;
+}
+
+void rtc_save(const struct rtc *rtc, struct rtc_state *state)
+{
+	*state = rtc->state;
+	state->wall_us = wall_us(rtc);
+}
+
+static const struct state_field state_fields[] = {
+	STATE_MOST(struct rtc_state, index, INDEX_MASK),
+	STATE_FLAG(struct rtc_state, divider_was_reset),
+	STATE_ZERO(struct rtc_state, pad),
+	{ "cmos[A]", offsetof(struct rtc_state, cmos) + RTC_A, 1, 1, UINT64_MAX, (uint8_t)~A_UIP },
+	{ "cmos[C]", offsetof(struct rtc_state, cmos) + RTC_C, 1, 1, UINT64_MAX, C_IRQF | C_FLAGS },
+};
+
+static bool is_near(int64_t value, int64_t most)
+{
+	return value >= -most && value <= most;
+}
+
+static bool irqf_is_possible(const uint8_t *cmos)
+{
+	return !(cmos[RTC_C] & C_IRQF) == !(cmos[RTC_C] & cmos[RTC_B] & C_FLAGS);
+}
+
+static gboolean check_registers(const struct rtc_state *state, const char *name, GError **error)
+{
+	const uint8_t *cmos = state->cmos;
+	bool reset_is_possible = state->divider_was_reset ? !is_running(state)
+							  : !divider_is_reset(state);
+
+	return state_check_fields(name, state_fields, G_N_ELEMENTS(state_fields), state, error) &&
+	       state_check(!(cmos[RTC_B] & RTC_B_SET) || !(cmos[RTC_B] & C_UF), name, "cmos[B]",
+			   error) &&
+	       state_check(irqf_is_possible(cmos), name, "cmos[C]", error) &&
+	       state_check(cmos[RTC_D] == D_VRT, name, "cmos[D]", error) &&
+	       state_check(reset_is_possible, name, "divider_was_reset", error);
+}
+
+static gboolean check_times(const struct rtc *rtc, const struct rtc_state *state, const char *name,
+			    GError **error)
+{
+	uint64_t period = period_ticks(state);
+	uint64_t periods = crystal_ticks(rtc) / (period ? period : 1);
+
+	return state_check(is_near(state->second, 3 * RTC_TIME_MAX_US / SECOND_US), name, "second",
+			   error) &&
+	       state_check(is_near(state->phase_us, RTC_TIME_MAX_US), name, "phase_us", error) &&
+	       state_check(is_near(state->kept_us, RTC_TIME_MAX_US), name, "kept_us", error) &&
+	       state_check(is_near(state->wall_us, RTC_TIME_MAX_US), name, "wall_us", error) &&
+	       state_check(state->periods <= periods, name, "periods", error);
+}
+
+gboolean rtc_load(struct rtc *rtc, const struct rtc_state *state, bool keep_time, GError **error)
+{
+	static const char name[] = "real-time clock";
+	int64_t kept_us = 0;
+
+	if (!check_registers(state, name, error) || !check_times(rtc, state, name, error))
+		return FALSE;
+	if (keep_time)
+		kept_us = state->kept_us + (state->wall_us - wall_us(rtc));
+	if (!state_check(is_near(kept_us, RTC_TIME_MAX_US), name, "wall_us", error))
+		return FALSE;
+	rtc->state = *state;
+	rtc->state.kept_us = kept_us;
+	rtc->state.wall_us = 0;
+	irq_set(&rtc->irq, !!(state->cmos[RTC_C] & C_IRQF));
+	arm(rtc);
+	return TRUE;
 }
 
 struct rtc *rtc_new(struct bus *ports, struct clock *clock, struct irq_line irq,

@@ -10,9 +10,10 @@
  */
 #include "chipset.h"
 #include "port8.h"
+#include "state.h"
+#include "state_check.h"
 
 #define UART_PORTS		8
-#define FIFO_SIZE		16
 
 enum {
 	REG_DATA = 0,		/* RBR, THR; with DLAB the divisor's low byte */
@@ -69,21 +70,6 @@ enum {
 
 static const uint8_t trigger_levels[4] = { 1, 4, 8, 14 };
 
-struct uart_state {
-	uint8_t fifo[FIFO_SIZE];
-	uint8_t first;		/* index of the oldest byte */
-	uint8_t count;
-	uint8_t ier;
-	uint8_t fcr;		/* FCR_ENABLE and the trigger level */
-	uint8_t lcr;
-	uint8_t mcr;
-	uint8_t overrun;	/* LSR_OE */
-	uint8_t msr;
-	uint8_t scratch;
-	uint8_t divisor[2];
-	uint8_t thre_pending;	/* the transmitter-empty interrupt waits */
-};
-
 struct uart {
 	struct uart_state state;
 	struct irq_line irq;
@@ -93,7 +79,7 @@ struct uart {
 
 static unsigned int capacity(const struct uart_state *state)
 {
-	return state->fcr & FCR_ENABLE ? FIFO_SIZE : 1;
+	return state->fcr & FCR_ENABLE ? UART_FIFO_SIZE : 1;
 }
 
 static uint8_t rx_interrupt(const struct uart_state *state)
@@ -140,7 +126,7 @@ static void push(struct uart_state *state, uint8_t byte)
 			state->fifo[state->first] = byte;
 		return;
 	}
-	state->fifo[(state->first + state->count) % FIFO_SIZE] = byte;
+	state->fifo[(state->first + state->count) % UART_FIFO_SIZE] = byte;
 	state->count++;
 }
 
@@ -153,7 +139,7 @@ static uint8_t pop(struct uart_state *state)
 		return byte;
 	state->count--;
 	if (state->count)
-		state->first = (state->first + 1) % FIFO_SIZE;
+		state->first = (state->first + 1) % UART_FIFO_SIZE;
 	return byte;
 }
 
@@ -342,6 +328,36 @@ static void port_write(void *opaque, unsigned int offset, uint8_t value)
 
 	write_register(uart, offset, value);
 	finish(uart, room);
+}
+
+void uart_save(const struct uart *uart, struct uart_state *state)
+{
+	*state = uart->state;
+}
+
+static const struct state_field state_fields[] = {
+	STATE_MOST(struct uart_state, first, UART_FIFO_SIZE - 1),
+	STATE_BITS(struct uart_state, ier, IER_WRITABLE),
+	STATE_BITS(struct uart_state, fcr, FCR_ENABLE | 3 << FCR_TRIGGER_SHIFT),
+	STATE_BITS(struct uart_state, mcr, MCR_WRITABLE),
+	STATE_BITS(struct uart_state, overrun, LSR_OE),
+	STATE_FLAG(struct uart_state, thre_pending),
+	STATE_ZERO(struct uart_state, pad),
+};
+
+gboolean uart_load(struct uart *uart, const struct uart_state *state, GError **error)
+{
+	static const char name[] = "serial port";
+	bool fifo_enabled = state->fcr & FCR_ENABLE;
+
+	if (!state_check_fields(name, state_fields, G_N_ELEMENTS(state_fields), state, error) ||
+	    !state_check(fifo_enabled || !state->fcr, name, "fcr", error) ||
+	    !state_check(state->count <= capacity(state), name, "count", error) ||
+	    !state_check((state->msr & ~MSR_DELTAS) == modem_inputs(state->mcr), name, "msr", error))
+		return FALSE;
+	uart->state = *state;
+	update(uart);
+	return TRUE;
 }
 
 struct uart *uart_new(struct bus *ports, uint16_t port, struct irq_line irq,

@@ -3,6 +3,7 @@
 
 #include "../error.h"
 #include "../exit_status.h"
+#include "../machine_balloon.h"
 #include "../message.h"
 #include "cli.h"
 #include "guest_verb.h"
@@ -18,6 +19,8 @@ static gboolean take_size(struct guest_words *words, const char *word, GError **
 
 	if (!cli_parse_size(word, &bytes, error))
 		return FALSE;
+	if (bytes < MACHINE_BALLOON_LOWEST)
+		return error_set_usage(error, "'%s' is too little: a guest keeps 2M or more", word);
 	if (bytes > INT64_MAX)
 		return error_set_usage(error, "'%s' is too large", word);
 	json_object_set_int_member(words->arguments, "target", bytes);

@@ -26,7 +26,9 @@ int cli_run(int argc, char **argv);
 int cli_ps(int argc, char **argv);
 int cli_console(int argc, char **argv);
 int cli_pause(int argc, char **argv);
+int cli_restore(int argc, char **argv);
 int cli_resume(int argc, char **argv);
+int cli_save(int argc, char **argv);
 int cli_stop(int argc, char **argv);
 int cli_kill(int argc, char **argv);
 int cli_reset(int argc, char **argv);
@@ -36,6 +38,7 @@ int cli_resize(int argc, char **argv);
 int cli_stats(int argc, char **argv);
 int cli_top(int argc, char **argv);
 int cli_balloon(int argc, char **argv);
+int cli_inspect(int argc, char **argv);
 int cli_info(int argc, char **argv);
 int cli_help(int argc, char **argv);
 

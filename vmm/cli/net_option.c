@@ -68,7 +68,10 @@ static gboolean take_bridge(struct machine_net *net, const char *text, GError **
 
 static gboolean take_queues(struct machine_net *net, const char *text, GError **error)
 {
-	return cli_parse_number(text, 1, NET_QUEUES_MAX, &net->queues, error);
+	if (cli_parse_number(text, 1, NET_QUEUES_MAX, &net->queues, error))
+		return TRUE;
+	g_prefix_error(error, "queues=: ");
+	return FALSE;
 }
 
 /* 68: the least that IPv4 works with (RFC 791). */
@@ -76,8 +79,10 @@ static gboolean take_mtu(struct machine_net *net, const char *text, GError **err
 {
 	unsigned int mtu;
 
-	if (!cli_parse_number(text, 68, UINT16_MAX, &mtu, error))
+	if (!cli_parse_number(text, 68, UINT16_MAX, &mtu, error)) {
+		g_prefix_error(error, "mtu=: ");
 		return FALSE;
+	}
 	net->mtu = mtu;
 	return TRUE;
 }
@@ -122,7 +127,10 @@ gboolean net_option_parse(struct machine_net *net, const char *value, GError **e
 		if (!take_part(net, part, error))
 			return FALSE;
 	}
-	if (net->user ? net->tap || net->bridge : !net->tap && !net->bridge)
+	if (net->user && (net->tap || net->bridge))
+		return error_set_usage(error, "user is another network than tap= and bridge=: one of "
+				       "them for a card");
+	if (!net->user && !net->tap && !net->bridge)
 		return error_set_usage(error, "one of user, tap=NAME and bridge=NAME is needed");
 	if (net->forwards && !net->user)
 		return error_set_usage(error, "forward= goes with user only; a tap interface can be "

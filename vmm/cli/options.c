@@ -47,33 +47,73 @@ static gboolean cli_next_value(const struct cli_option *option, int argc, char *
 			       option->name, option->value);
 }
 
-/* Takes argv[*at] and, if it is there, its value; moves *at on. */
-static gboolean cli_parse_one(const struct cli_option *options, size_t count, int argc,
-			      char **argv, int *at, void *target, GError **error)
+/* argv[*at] and, if it is there, its value; moves *at on.  NULL after an error. */
+static const struct cli_option *cli_read_one(const struct cli_option *options, size_t count,
+					     int argc, char **argv, int *at, const char **value,
+					     GError **error)
 {
 	const char *word = cli_word(argv[(*at)++]);
 	const struct cli_option *option;
-	const char *value = NULL;
 	size_t length;
 
-	if (!g_str_has_prefix(word, "--"))
-		return error_set_usage(error, "'%s' is not an option", word);
+	*value = NULL;
+	if (!g_str_has_prefix(word, "--")) {
+		error_set_usage(error, "'%s' is not an option", word);
+		return NULL;
+	}
 	length = strcspn(word + 2, "=");
 	option = cli_find(options, count, word + 2, length);
-	if (!option && length == strlen("help") && g_str_has_prefix(word, "--help"))
-		return error_set_usage(error, "option '--help' takes no value");
-	if (!option)
-		return error_set_usage(error, "unknown option '%.*s'", (int)length + 2, word);
 	if (word[2 + length] == '=')
-		value = word + 2 + length + 1;
-	if (!option->value && value)
-		return error_set_usage(error, "option '--%s' takes no value", option->name);
-	if (option->value && !value && !cli_next_value(option, argc, argv, at, &value, error))
-		return FALSE;
-	if (option->take(target, value, error))
-		return TRUE;
+		*value = word + 2 + length + 1;
+	if (!option && length == strlen("help") && g_str_has_prefix(word, "--help"))
+		error_set_usage(error, "option '--help' takes no value");
+	else if (!option)
+		error_set_usage(error, "unknown option '%.*s'", (int)length + 2, word);
+	else if (!option->value && *value)
+		error_set_usage(error, "option '--%s' takes no value", option->name);
+	else if (!option->value || *value || cli_next_value(option, argc, argv, at, value, error))
+		return option;
+	return NULL;
+}
+
+static gboolean cli_parse_one(const struct cli_option *options, size_t count, int argc,
+			      char **argv, int *at, void *target, GError **error)
+{
+	const struct cli_option *option;
+	const char *value;
+
+	option = cli_read_one(options, count, argc, argv, at, &value, error);
+	if (!option || option->take(target, value, error))
+		return option != NULL;
 	g_prefix_error(error, "--%s: ", option->name);
 	return FALSE;
+}
+
+char **cli_chosen(const struct cli_option *options, size_t count, size_t chosen, int argc,
+		  char **argv)
+{
+	GPtrArray *words = g_ptr_array_new();
+	const struct cli_option *option;
+	const char *value;
+	int at = 1;
+
+	while (at < argc) {
+		option = cli_read_one(options, count, argc, argv, &at, &value, NULL);
+		if (option && option < options + chosen)
+			g_ptr_array_add(words, g_strconcat("--", option->name, value ? "=" : NULL,
+							   value, NULL));
+	}
+	g_ptr_array_add(words, NULL);
+	return (char **)g_ptr_array_free(words, FALSE);
+}
+
+gboolean cli_knows(const struct cli_option *options, size_t count, const char *word)
+{
+	const struct cli_option *option = NULL;
+
+	if (g_str_has_prefix(word, "--"))
+		option = cli_find(options, count, word + 2, strcspn(word + 2, "="));
+	return option && (option->value || !strchr(word, '='));
 }
 
 gboolean cli_parse(const struct cli_option *options, size_t count, int argc, char **argv,

@@ -30,6 +30,13 @@ gboolean cli_parse_operands(const struct cli_option *options, size_t count, int 
 			    gboolean (*operand)(void *target, const char *word, GError **error),
 			    GError **error);
 
+/* Of words that cli_parse() has taken those of the table's first `chosen` options, each as one:
+ * "--NAME" or "--NAME=VALUE".  NULL-terminated; the caller frees it. */
+char **cli_chosen(const struct cli_option *options, size_t count, size_t chosen, int argc,
+		  char **argv);
+/* Whether a word is such a one. */
+gboolean cli_knows(const struct cli_option *options, size_t count, const char *word);
+
 /* Two columns, for the help. */
 void cli_append_options(GString *text, const struct cli_option *options, size_t count);
 

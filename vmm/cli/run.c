@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -22,6 +24,7 @@ static int run_status(enum machine_end end, uint32_t value)
 {
 	switch (end) {
 	case MACHINE_OFF:
+	case MACHINE_SAVED:
 		return EXIT_STATUS_OK;
 	case MACHINE_RESET:
 		return EXIT_STATUS_RESET;
@@ -64,7 +67,7 @@ static void run_print_pty(const struct machine *machine)
 
 /* One life of the guest: from power-on to its end, or to a reset. */
 struct run {
-	const struct run_config *config;
+	struct run_config *config;
 	struct control_endpoint *endpoint;	/* NULL: none is wanted */
 	struct control_server *server;
 	int detach_fd;				/* -1: nothing to detach, or it is done */
@@ -157,7 +160,31 @@ static gboolean run_confine(const struct run_config *config,
 	return TRUE;
 }
 
-static int run_guest(const struct run_config *config, int detach_fd)
+static gboolean keep(const char *path, GError **error)
+{
+	int fd = kept_open(path, O_RDONLY | O_CLOEXEC, 0);
+
+	if (fd < 0)
+		return error_set_errno(error, errno, "a reset would start the guest anew and needs '%s', "
+				       "which cannot be opened (--on-reset exit does without)", path);
+	close(fd);
+	return TRUE;
+}
+
+/* What a guest that goes on from a checkpoint does not need before it is reset. */
+static gboolean keep_for_restart(const struct run_config *config, GError **error)
+{
+	const struct machine_config *machine = &config->machine;
+	gboolean kept = TRUE;
+
+	if (!machine->checkpoint || !config->restart)
+		return TRUE;
+	for (guint i = 0; kept && i < machine->modules->len; i++)
+		kept = keep(g_array_index(machine->modules, struct boot_module, i).path, error);
+	return kept && keep(machine->kernel, error);
+}
+
+static int run_guest(struct run_config *config, int detach_fd)
 {
 	struct run run = { .config = config, .detach_fd = detach_fd };
 	g_autoptr(GError) error = NULL;
@@ -166,20 +193,21 @@ static int run_guest(const struct run_config *config, int detach_fd)
 
 	if (!config->no_control)
 		run.endpoint = control_endpoint_new("", config->control, config->machine.name, &error);
-	if (error || !run_confine(config, run.endpoint, &error)) {
+	if (error || !keep_for_restart(config, &error) || !run_confine(config, run.endpoint, &error)) {
 		message("%s", error->message);
 		control_endpoint_free(run.endpoint);
 		return EXIT_STATUS_ERROR;
 	}
-	do
+	do {
 		end = run_once(&run, &value);
-	while (end == MACHINE_RESET && config->restart);
+		config->machine.checkpoint = NULL;
+	} while (end == MACHINE_RESET && config->restart);
 	control_endpoint_free(run.endpoint);
 	return run_status(end, value);
 }
 
 /* The name of a guest that was given none is that of its process. */
-static int run_parsed(struct run_config *config)
+int run_start(struct run_config *config)
 {
 	int detach_fd = -1;
 	int status;
@@ -204,7 +232,7 @@ int cli_run(int argc, char **argv)
 	if (cli_wants_help(argc, argv))
 		return run_print_help();
 	if (run_options_parse(argc, argv, &config, &error)) {
-		status = run_parsed(&config);
+		status = run_start(&config);
 	} else {
 		message("%s (see `mica run --help`)", error->message);
 		status = EXIT_STATUS_USAGE;

@@ -187,7 +187,9 @@ static gboolean take_halt_poll(void *target, const char *value, GError **error)
 	config->vm_flags |= MICA_VM_HALT_POLL;
 	config->halt_poll_us = 0;
 	return !strcmp(value, "off") ||
-	       cli_parse_number(value, 0, MICA_HALT_POLL_MAX_US, &config->halt_poll_us, error);
+	       cli_parse_number(value, 0, MICA_HALT_POLL_MAX_US, &config->halt_poll_us, NULL) ||
+	       error_set_usage(error, "'%s' is not a number from 0 to %u, nor off", value,
+			       MICA_HALT_POLL_MAX_US);
 }
 
 static gboolean take_disk(void *target, const char *value, GError **error)
@@ -238,6 +240,16 @@ static gboolean take_rng(void *target, const char *value, GError **error)
 	return TRUE;
 }
 
+/* A guest could mount one of them only. */
+static gboolean tag_is_new(const struct machine_config *config, const char *tag, GError **error)
+{
+	for (guint i = 0; i < config->shares->len; i++)
+		if (!strcmp(g_array_index(config->shares, struct machine_share, i).tag, tag))
+			return error_set_usage(error, "there is a directory with the tag '%s' "
+					       "already", tag);
+	return TRUE;
+}
+
 static gboolean take_share(void *target, const char *value, GError **error)
 {
 	struct machine_config *config = target;
@@ -246,7 +258,7 @@ static gboolean take_share(void *target, const char *value, GError **error)
 	if (config->shares->len == MACHINE_SHARES_MAX)
 		return error_set_usage(error, "a guest has at most %u shared directories",
 				       MACHINE_SHARES_MAX);
-	if (share_option_parse(&share, value, error)) {
+	if (share_option_parse(&share, value, error) && tag_is_new(config, share.tag, error)) {
 		g_array_append_val(config->shares, share);
 		return TRUE;
 	}
@@ -312,7 +324,8 @@ static gboolean take_no_sandbox(void *target, const char *value, GError **error)
 	return TRUE;
 }
 
-static const struct cli_option run_options[] = {
+/* What the guest has: a checkpoint keeps it. */
+static const struct cli_option machine_options[] = {
 	{ "kernel", "FILE", "the guest's kernel: bzImage, ELF with PVH entry, or multiboot",
 	  take_kernel },
 	{ "initrd", "FILE[,ARGS]", "initial RAM disk or multiboot module; may be repeated",
@@ -324,10 +337,6 @@ static const struct cli_option run_options[] = {
 	  "number of virtual CPUs, and how they are arranged (1; N cores of one socket)", take_cpus },
 	{ "cpu", "host|v1|v2|v3|v4[,+FEATURE][,-FEATURE]",
 	  "the CPU: the host's, or a level of x86-64, the same on all hosts (host)", take_cpu },
-	{ "name", "NAME", "the guest's name, of which there is one on the host (mica-PID)",
-	  take_name },
-	{ "console", "WHERE", "the first serial port: stdio, pty, socket or file:PATH (stdio)",
-	  take_console },
 	{ "console-device", "serial|virtio", "what the guest has as its console: ttyS0 or hvc0 (serial)",
 	  take_console_device },
 	{ "port", "name=NAME,socket=PATH|file=PATH|pty",
@@ -343,6 +352,14 @@ static const struct cli_option run_options[] = {
 	  "a directory for the guest, by virtiofsd(1): mount -t virtiofs TAG ...", take_share },
 	{ "vsock", "path=SOCKET[,cid=N]",
 	  "stream sockets between the guest (CID N, 3) and UNIX sockets", take_vsock },
+};
+
+/* How it is run this time. */
+static const struct cli_option process_options[] = {
+	{ "name", "NAME", "the guest's name, of which there is one on the host (mica-PID)",
+	  take_name },
+	{ "console", "WHERE", "the first serial port: stdio, pty, socket or file:PATH (stdio)",
+	  take_console },
 	{ "control", "PATH", "the control socket; none: there is none (a folder of guests)",
 	  take_control },
 	{ "detach", NULL, "-d: go into the background once the guest is started", take_detach },
@@ -355,6 +372,27 @@ static const struct cli_option run_options[] = {
 	{ "halt-poll", "off|USEC", "longest time that a halted CPU looks for work before it sleeps\n"
 	  "                          (what the module's halt_poll_us allows)", take_halt_poll },
 };
+
+const struct cli_option *run_options_of_machine(size_t *count)
+{
+	*count = G_N_ELEMENTS(machine_options);
+	return machine_options;
+}
+
+const struct cli_option *run_options_of_process(size_t *count)
+{
+	*count = G_N_ELEMENTS(process_options);
+	return process_options;
+}
+
+static GArray *all_options(void)
+{
+	GArray *options = g_array_new(FALSE, FALSE, sizeof(struct cli_option));
+
+	g_array_append_vals(options, machine_options, G_N_ELEMENTS(machine_options));
+	g_array_append_vals(options, process_options, G_N_ELEMENTS(process_options));
+	return options;
+}
 
 static void module_clear(gpointer data)
 {
@@ -385,7 +423,7 @@ static gboolean check_detach(struct run_config *run, GError **error)
 	return TRUE;
 }
 
-gboolean run_options_parse(int argc, char **argv, struct run_config *run, GError **error)
+void run_options_init(struct run_config *run)
 {
 	struct machine_config *config = &run->machine;
 
@@ -404,8 +442,17 @@ gboolean run_options_parse(int argc, char **argv, struct run_config *run, GError
 	g_array_set_clear_func(config->nets, net_option_clear);
 	g_array_set_clear_func(config->modules, module_clear);
 	g_array_set_clear_func(config->disks, disk_option_clear);
-	if (!cli_parse(run_options, G_N_ELEMENTS(run_options), argc, argv, run, error))
+}
+
+gboolean run_options_take(int argc, char **argv, struct run_config *run, GError **error)
+{
+	g_autoptr(GArray) array = all_options();
+	const struct cli_option *options = (const void *)array->data;
+	struct machine_config *config = &run->machine;
+
+	if (!cli_parse(options, array->len, argc, argv, run, error))
 		return FALSE;
+	config->options = cli_chosen(options, array->len, G_N_ELEMENTS(machine_options), argc, argv);
 	if (!config->kernel)
 		return error_set_usage(error, "--kernel FILE is missing");
 	if (config->balloon.target > config->memory)
@@ -413,6 +460,12 @@ gboolean run_options_parse(int argc, char **argv, struct run_config *run, GError
 	if (!config->command_line)
 		config->command_line = g_strdup("");
 	return check_detach(run, error);
+}
+
+gboolean run_options_parse(int argc, char **argv, struct run_config *run, GError **error)
+{
+	run_options_init(run);
+	return run_options_take(argc, argv, run, error);
 }
 
 void run_options_clear(struct run_config *run)
@@ -431,13 +484,15 @@ void run_options_clear(struct run_config *run)
 	g_clear_pointer(&config->vsock, vsock_option_free);
 	g_clear_pointer(&config->shares, g_array_unref);
 	g_clear_pointer(&config->ports, g_array_unref);
+	g_clear_pointer(&config->options, g_strfreev);
 }
 
 char *run_options_help(void)
 {
 	GString *text = g_string_new("Usage: mica run --kernel FILE [OPTION]...\n\n");
 
-	cli_append_options(text, run_options, G_N_ELEMENTS(run_options));
+	cli_append_options(text, machine_options, G_N_ELEMENTS(machine_options));
+	cli_append_options(text, process_options, G_N_ELEMENTS(process_options));
 	g_string_append_printf(text,
 		"  --help                  show this help\n"
 		"\n"

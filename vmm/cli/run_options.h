@@ -8,6 +8,7 @@
 #include <glib.h>
 
 #include "../machine.h"
+#include "options.h"
 
 struct run_config {
 	struct machine_config machine;	/* the first member: options of the two share a target */
@@ -24,6 +25,18 @@ struct run_config {
  * the configuration: run_options_clear(), also after an error. */
 gboolean run_options_parse(int argc, char **argv, struct run_config *config, GError **error);
 void run_options_clear(struct run_config *config);
+
+/* The same in two steps, between which others may store to the configuration. */
+void run_options_init(struct run_config *config);
+gboolean run_options_take(int argc, char **argv, struct run_config *config, GError **error);
+
+/* Options that say what the guest has, which a checkpoint keeps; and all others. */
+const struct cli_option *run_options_of_machine(size_t *count);
+const struct cli_option *run_options_of_process(size_t *count);
+
+/* run.c: starts the guest and stays with it, or with --detach goes as soon as it runs.  The exit
+ * status.  kept_end() is left to the caller. */
+int run_start(struct run_config *config);
 
 /* The text of `mica run --help`; the caller frees it. */
 char *run_options_help(void);

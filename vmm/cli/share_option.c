@@ -46,6 +46,9 @@ gboolean share_option_parse(struct machine_share *share, const char *value, GErr
 		if (!take_part(share, part, error))
 			return FALSE;
 	}
+	if (!share->tag && !share->socket && g_str_has_prefix(share->path, "tag="))
+		return error_set_usage(error, "the directory's name is missing, which comes first: "
+				       "DIRECTORY,tag=TAG");
 	if (!share->tag)
 		return error_set_usage(error, "tag=TAG is needed: what the guest mounts");
 	if (share->socket && share->read_only)

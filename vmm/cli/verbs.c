@@ -10,6 +10,8 @@ const struct cli_verb cli_verbs[] = {
 	{ "console", "attach to a guest's console", cli_console },
 	{ "pause", "let a guest and its time stand still", cli_pause },
 	{ "resume", "let a paused guest go on", cli_resume },
+	{ "save", "stop a guest into a file", cli_save },
+	{ "restore", "let a guest go on from a file", cli_restore },
 	{ "stop", "press a guest's power button and wait for its end", cli_stop },
 	{ "kill", "end a guest at once", cli_kill },
 	{ "reset", "press a guest's reset button", cli_reset },
@@ -19,6 +21,7 @@ const struct cli_verb cli_verbs[] = {
 	{ "stats", "show a guest's counters", cli_stats },
 	{ "top", "watch what guests do", cli_top },
 	{ "balloon", "say how much memory a guest shall keep", cli_balloon },
+	{ "inspect", "show what is in a checkpoint", cli_inspect },
 	{ "info", "show what the module and this host offer, or what is missing", cli_info },
 	{ "help", "show this help, or that of a verb", cli_help },
 };

@@ -21,11 +21,18 @@ static gboolean take_path(struct machine_vsock *vsock, const char *path, GError 
 	return TRUE;
 }
 
+static gboolean take_cid(struct machine_vsock *vsock, const char *cid, GError **error)
+{
+	if (cli_parse_number(cid, VSOCK_CID_MIN, VSOCK_CID_MAX, &vsock->cid, error))
+		return TRUE;
+	g_prefix_error(error, "cid=: ");
+	return FALSE;
+}
+
 static gboolean take_part(struct machine_vsock *vsock, const char *part, GError **error)
 {
 	if (g_str_has_prefix(part, "cid="))
-		return cli_parse_number(part + strlen("cid="), VSOCK_CID_MIN, VSOCK_CID_MAX,
-					&vsock->cid, error);
+		return take_cid(vsock, part + strlen("cid="), error);
 	if (g_str_has_prefix(part, "path="))
 		return take_path(vsock, part + strlen("path="), error);
 	return error_set_usage(error, "'%s' is neither cid= nor path=", part);

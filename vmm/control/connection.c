@@ -79,6 +79,8 @@ void connection_cut(struct connection *connection)
 		call->connection = NULL;
 	}
 	uv_close((uv_handle_t *)&connection->pipe, connection_closed);
+	if (connection->server->saver == connection)
+		save_command_abandon(connection->server);
 }
 
 void connection_finish(struct connection *connection)
@@ -206,6 +208,28 @@ static struct control_call *call_new(struct connection *connection,
 	return call;
 }
 
+/* What a guest has for some of its devices only. */
+static const struct {
+	const char *command;
+	const char *option;
+} optional_commands[] = {
+	{ "balloon", "--balloon" },
+	{ "ports", "--port" },
+	{ "console-size", "--console-device virtio" },
+};
+
+static void fail_unknown(struct control_call *call, const char *command)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(optional_commands); i++) {
+		if (strcmp(command, optional_commands[i].command))
+			continue;
+		control_call_fail(call, "command", "this guest has no command '%s': it was started "
+				  "without %s", command, optional_commands[i].option);
+		return;
+	}
+	control_call_fail(call, "command", "there is no command '%s'", command);
+}
+
 static void connection_request(struct connection *connection, struct control_request *request)
 {
 	const struct control_command *command;
@@ -221,7 +245,7 @@ static void connection_request(struct connection *connection, struct control_req
 		connection->descriptors.count = 0;
 	}
 	if (!command)
-		control_call_fail(call, "command", "there is no command '%s'", request->command);
+		fail_unknown(call, request->command);
 	else if (!control_check_arguments(command, request->arguments, &field, &error))
 		control_call_fail(call, field, "%s", error->message);
 	else

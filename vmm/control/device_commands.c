@@ -282,8 +282,8 @@ static struct machine_function *find(struct machine *machine, struct control_cal
 	struct machine_function *function = machine_find_device(machine, id);
 
 	if (!function)
-		control_call_fail(call, "arguments.device", "there is no device '%s': the command "
-				  "`status` lists them", id);
+		control_call_fail(call, "arguments.device", "there is no device '%s': `mica ps "
+				  "--json` and the command `status` list them", id);
 	return function;
 }
 

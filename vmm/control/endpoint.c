@@ -255,22 +255,8 @@ void control_endpoint_free(struct control_endpoint *endpoint)
 
 /* ---------------------------------------------------------------- finding guests */
 
-char *control_find(const char *root, const char *name, GError **error)
-{
-	g_auto(GStrv) folders = control_folders(root);
-	char *path;
-
-	for (unsigned int i = 0; folders[i]; i++) {
-		path = socket_path(folders[i], name);
-		if (g_file_test(path, G_FILE_TEST_EXISTS))
-			return path;
-		g_free(path);
-	}
-	error_set(error, "no guest named '%s' runs (see `mica ps`)", name);
-	return NULL;
-}
-
-/* True if somebody listens.  A socket of another user says EACCES: it is not ours to list. */
+/* True if somebody listens; else errno.  A socket of another user says EACCES: it is not ours to
+ * list. */
 static bool is_alive(const char *folder, const char *path)
 {
 	struct sockaddr_un address;
@@ -286,11 +272,59 @@ static bool is_alive(const char *folder, const char *path)
 	if (errno != ECONNREFUSED)
 		return errno == EAGAIN;
 	lock = folder_lock(folder, NULL);
-	if (lock < 0)
-		return false;
-	remove_stale(&address, "", NULL);
-	close(lock);
+	if (lock >= 0) {
+		remove_stale(&address, "", NULL);
+		close(lock);
+	}
+	errno = ECONNREFUSED;
 	return false;
+}
+
+/* Whose the guest at a socket is, the one that its user means last. */
+enum finding {
+	FOUND_NOBODY,
+	FOUND_FORBIDDEN,	/* another user's, which this one may not connect to */
+	FOUND_OTHER,
+	FOUND_OWN,
+};
+
+static enum finding look_at(const char *folder, const char *path)
+{
+	struct stat st;
+
+	if (!is_alive(folder, path))
+		return errno == EACCES ? FOUND_FORBIDDEN : FOUND_NOBODY;
+	return !lstat(path, &st) && st.st_uid == geteuid() ? FOUND_OWN : FOUND_OTHER;
+}
+
+char *control_find(const char *root, const char *name, GError **error)
+{
+	g_auto(GStrv) folders = control_folders(root);
+	g_autofree char *best = NULL, *second = NULL;
+	enum finding found = FOUND_NOBODY;
+
+	for (unsigned int i = 0; folders[i]; i++) {
+		g_autofree char *path = socket_path(folders[i], name);
+		enum finding finding = look_at(folders[i], path);
+
+		if (finding < found || finding == FOUND_NOBODY)
+			continue;
+		g_free(second);
+		second = finding == found ? g_steal_pointer(&best) : NULL;
+		g_free(best);
+		best = g_steal_pointer(&path);
+		found = finding;
+	}
+	if (found == FOUND_NOBODY)
+		error_set(error, "no guest named '%s' runs (see `mica ps`)", name);
+	else if (found == FOUND_FORBIDDEN)
+		error_set(error, "the guest '%s' is another user's ('%s')", name, best);
+	else if (second)
+		error_set(error, "two guests are named '%s': --control says which, '%s' or '%s'",
+			  name, second, best);
+	else
+		return g_steal_pointer(&best);
+	return NULL;
 }
 
 static int compare_names(gconstpointer left, gconstpointer right)

@@ -35,7 +35,9 @@ struct control_endpoint *control_endpoint_new(const char *root, const char *path
 					      const char *name, GError **error);
 void control_endpoint_free(struct control_endpoint *endpoint);
 
-/* The socket of the guest `name`, if there is one; the caller frees it. */
+/* The socket of the guest `name`, if one runs; the caller frees it.  In several folders that of
+ * this user's guest; those at which nobody listens are removed.  An error is in words: none
+ * runs, it is another user's, or two are as good. */
 char *control_find(const char *root, const char *name, GError **error);
 
 /* Paths of all sockets that this user may connect to, in the order of the guests' names, a NULL

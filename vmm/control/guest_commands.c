@@ -32,6 +32,7 @@ const char *guest_end_name(enum machine_end end)
 		[MACHINE_ERROR] = "error",
 		[MACHINE_LEFT] = "killed",
 		[MACHINE_SIGNAL] = "signal",
+		[MACHINE_SAVED] = "saved",
 	};
 
 	return end < G_N_ELEMENTS(names) && names[end] ? names[end] : "error";

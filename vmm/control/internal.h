@@ -32,6 +32,8 @@ struct control_server {
 	int statm_fd;				/* /proc/self/statm; -1: the host has none */
 	struct connection_list connections;
 	unsigned int connection_count;
+	struct connection *saver;		/* has the guest in a file: it is paused until `save-end` */
+	bool saver_resumes;			/* or runs on if that client goes */
 	GPtrArray *detaches;			/* of struct detach: the guest is asked to let go */
 };
 
@@ -75,6 +77,11 @@ void device_commands_remove(struct control_server *server);
 void device_commands_released(struct control_server *server, const char *id);
 /* What devices the guest has, for `status`. */
 JsonArray *device_commands_describe(struct machine *machine);
+
+/* save_command.c */
+void save_command_add(struct control_server *server);
+/* The client that has saved the guest is gone, and nobody knows what became of the file. */
+void save_command_abandon(struct control_server *server);
 
 /* server.c: tells all clients but those at the console.  `data` is taken. */
 void server_broadcast(struct control_server *server, const char *event, JsonObject *data);

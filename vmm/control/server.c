@@ -95,6 +95,7 @@ struct control_server *control_server_new(struct machine *machine,
 	server->open_handles = 2;
 	guest_commands_add(server);
 	device_commands_add(server);
+	save_command_add(server);
 	if (!server_add_link(server, error) || !server_listen(server, error)) {
 		control_server_free(server);
 		return NULL;
@@ -141,6 +142,8 @@ void control_server_event(struct control_server *server, enum machine_event even
 		[MACHINE_RESUMED] = "resumed",
 	};
 
+	if (event == MACHINE_RESUMED)
+		server->saver = NULL;
 	/* Nobody can have connected before the start. */
 	if (event != MACHINE_STARTED)
 		server_broadcast(server, names[event], json_object_new());

@@ -253,6 +253,26 @@ static gboolean check_conflicts(const struct cpu_model *model, const struct set 
 	return TRUE;
 }
 
+static bool is_for_nobody(const char *name)
+{
+	for (size_t i = 0; i < cpu_features_count; i++)
+		if (!strcmp(cpu_features_table[i].name, name) &&
+		    cpu_features_table[i].class != CPU_NEVER)
+			return false;
+	return true;
+}
+
+/* Another host would not help. */
+static gboolean check_wishes(const struct cpu_model *model, GError **error)
+{
+	for (size_t i = 0; i < cpu_features_count; i++)
+		if (model->wishes[i] == CPU_WISH_ADD && is_for_nobody(cpu_features_table[i].name))
+			return error_set_usage(error, "--cpu %s: no guest gets '%s', whatever the "
+					       "host has", cpu_model_text(model),
+					       cpu_features_table[i].name);
+	return TRUE;
+}
+
 static gboolean check_missing(const struct cpu_model *model, const struct set *required,
 			      const struct set *offered, GError **error)
 {
@@ -312,7 +332,7 @@ gboolean cpu_model_resolve(const struct cpu_model *model, const struct mica_cpui
 			    (required.has[i] || !model->level || class == CPU_OURS ||
 			     class == CPU_CLOCK);
 	}
-	if (!check_conflicts(model, &removed, error) ||
+	if (!check_wishes(model, error) || !check_conflicts(model, &removed, error) ||
 	    !check_missing(model, &required, &offered, error))
 		return FALSE;
 	collect(&on, info, features);

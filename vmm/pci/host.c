@@ -189,21 +189,39 @@ gboolean pci_host_attach(struct pci_host *host, struct pci_device *device, GErro
 	return TRUE;
 }
 
+static void plug(struct pci_host *host, struct pci_device *device, struct pci_port *port)
+{
+	if (!device->express)
+		pci_express_add_endpoint(device);
+	pci_host_connect(host, device, port->function->slot, port);
+	pci_port_presence(port, host->assigned);
+}
+
 gboolean pci_host_plug(struct pci_host *host, struct pci_device *device, GError **error)
 {
 	unsigned int i = 0;
-	struct pci_port *port;
 
 	while (i < host->port_count && host->ports[i].child)
 		i++;
 	if (i == host->port_count)
 		return error_set(error, "%s: none of the guest's %u hot-plug slots is free: detach "
 				 "a device first", device->config.name, host->port_count);
-	port = &host->ports[i];
-	if (!device->express)
-		pci_express_add_endpoint(device);
-	pci_host_connect(host, device, port->function->slot, port);
-	pci_port_presence(port, host->assigned);
+	plug(host, device, &host->ports[i]);
+	return TRUE;
+}
+
+gboolean pci_host_plug_at(struct pci_host *host, struct pci_device *device, unsigned int slot,
+			  GError **error)
+{
+	struct pci_device *function = pci_host_function(host, slot, false);
+
+	if (!function || !function->bridge)
+		return error_set(error, "%s: slot %u of the PCI bus has no hot-plug slot behind it",
+				 device->config.name, slot);
+	if (function->bridge->child)
+		return error_set(error, "%s: the hot-plug slot %u has %s in it", device->config.name,
+				 slot, function->bridge->child->config.name);
+	plug(host, device, function->bridge);
 	return TRUE;
 }
 
@@ -263,6 +281,16 @@ struct pci_device *pci_host_function(const struct pci_host *host, unsigned int s
 	if (!behind || !device)
 		return device;
 	return device->bridge ? device->bridge->child : NULL;
+}
+
+unsigned int pci_device_place(const struct pci_device *device)
+{
+	return device->slot + (device->port ? PCI_SLOTS : 0);
+}
+
+struct pci_device *pci_host_at(const struct pci_host *host, unsigned int place)
+{
+	return pci_host_function(host, place % PCI_SLOTS, place >= PCI_SLOTS);
 }
 
 char *pci_device_where(const struct pci_device *device)

@@ -19,6 +19,7 @@
 #ifndef MICA_VMM_PCI_HOST_H
 #define MICA_VMM_PCI_HOST_H
 
+#include <assert.h>
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -99,6 +100,11 @@ struct pci_map pci_host_map(const struct pci_host *host);
 /* Puts a function behind a free root port; the guest is told.  FALSE: no port is free. */
 gboolean pci_host_plug(struct pci_host *host, struct pci_device *device, GError **error);
 
+/* Likewise behind the root port in that slot of bus 0, for a machine that is made again from a
+ * checkpoint.  FALSE also if there is no root port. */
+gboolean pci_host_plug_at(struct pci_host *host, struct pci_device *device, unsigned int slot,
+			  GError **error);
+
 /* Asks the guest to let go of a function behind a root port (the slot's attention button);
  * ops->removed() follows if it does.  Linux waits 5 seconds for a second press, which would
  * cancel: do not ask twice in that time.  FALSE: the function is not behind a port, is pulled,
@@ -129,8 +135,29 @@ struct pci_host_state {
 	uint32_t config_address;	/* port 0xcf8 */
 	uint32_t pad;
 };
+static_assert(sizeof(struct pci_host_state) == 8, "ABI");
 void pci_host_save(const struct pci_host *host, struct pci_host_state *state);
 gboolean pci_host_load(struct pci_host *host, const struct pci_host_state *state, GError **error);
+
+/*
+ * Where a function is, as a number that a guest cannot change: 0..31 is that slot of bus 0,
+ * 32 and up what is behind the root port in slot place - 32.
+ */
+#define PCI_PLACES		(2 * PCI_SLOTS)
+unsigned int pci_device_place(const struct pci_device *device);
+struct pci_device *pci_host_at(const struct pci_host *host, unsigned int place);
+
+/*
+ * Loads the host and all its functions at once; `states[place]` is NULL where there was no
+ * function.  For a machine that was just made, with its devices attached and plugged where
+ * they were.  FALSE, and nothing changed, if a function is missing, is another one or too many,
+ * which the error names, or if a state is one that no guest could have brought it to.
+ *
+ * Windows, doorbells, eventfds and wires are then as they were; functions are not called.
+ * Messages that wait for a mask stay pending.
+ */
+gboolean pci_bus_load(struct pci_host *host, const struct pci_host_state *host_state,
+		      const struct pci_device_state *const states[PCI_PLACES], GError **error);
 
 /* The function in a slot of bus 0 or, if `behind`, behind the root port in that slot; NULL
  * if there is none. */

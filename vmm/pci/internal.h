@@ -218,8 +218,10 @@ void pci_port_presence(struct pci_port *port, bool running);
 /* Presses the attention button.  FALSE: nothing there, or the slot is off. */
 bool pci_port_press(struct pci_port *port);
 bool pci_port_on(const struct pci_port *port);
-/* After a load: link and interrupt follow from the registers. */
+/* After a load: presence is what is in the slot; link and interrupt follow from the registers. */
 void pci_port_refresh(struct pci_port *port);
+/* Or are so already. */
+bool pci_port_agrees(const struct pci_port *port);
 
 /* ------------------------------------------------------------ express.c */
 

@@ -23,6 +23,7 @@
 #ifndef MICA_VMM_PCI_H
 #define MICA_VMM_PCI_H
 
+#include <assert.h>
 #include <glib.h>
 #include <linux/pci_regs.h>
 #include <stdbool.h>
@@ -230,6 +231,7 @@ struct pci_device_state {
 	uint8_t unplug;			/* the guest was asked to let go of it (1), or it is pulled (2) */
 	uint8_t pad[6];
 };
+static_assert(sizeof(struct pci_device_state) == 2328, "ABI");
 
 /* One row for each member: `count` values of `width` bytes, `stride` bytes apart. */
 struct pci_state_field {

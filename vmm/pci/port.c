@@ -271,10 +271,15 @@ bool pci_port_on(const struct pci_port *port)
 	return !(express16(port, PCI_EXP_SLTCTL) & PCI_EXP_SLTCTL_PCC);
 }
 
+static bool link_should_be_up(const struct pci_port *port)
+{
+	return is_present(port) && pci_port_on(port) &&
+	       !(express16(port, PCI_EXP_LNKCTL) & PCI_EXP_LNKCTL_LD);
+}
+
 static void update_link(struct pci_port *port)
 {
-	bool enabled = !(express16(port, PCI_EXP_LNKCTL) & PCI_EXP_LNKCTL_LD);
-	bool up = is_present(port) && pci_port_on(port) && enabled;
+	bool up = link_should_be_up(port);
 	uint16_t status = express16(port, PCI_EXP_LNKSTA);
 
 	if (up == link_is_up(port))
@@ -344,8 +349,19 @@ void pci_port_written(struct pci_port *port, unsigned int reg, uint32_t old, uin
 		pci_msix_refresh(port->child);
 }
 
+bool pci_port_agrees(const struct pci_port *port)
+{
+	bool shown = express16(port, PCI_EXP_SLTSTA) & PCI_EXP_SLTSTA_PDS;
+
+	return shown == is_present(port) && link_is_up(port) == link_should_be_up(port) &&
+	       port->function->state.intx == has_event(port);
+}
+
 void pci_port_refresh(struct pci_port *port)
 {
+	uint16_t status = express16(port, PCI_EXP_SLTSTA) & ~PCI_EXP_SLTSTA_PDS;
+
+	set_express16(port, PCI_EXP_SLTSTA, status | (is_present(port) ? PCI_EXP_SLTSTA_PDS : 0));
 	update_link(port);
 	update_interrupt(port);
 }

@@ -45,10 +45,19 @@ static uint8_t derived_bits(const struct pci_device *device, unsigned int at)
 		return 0;
 	if (at == device->express + PCI_EXP_LNKSTA + 1)
 		return PCI_EXP_LNKSTA_DLLLA >> 8;
+	if (at == device->express + PCI_EXP_SLTSTA)
+		return PCI_EXP_SLTSTA_PDS;
 	return 0;
 }
 
-/* Functions refresh hooked capabilities as they like. */
+/* Functions refresh hooked capabilities as they like, but for ID and link. */
+static bool may_refresh(const struct pci_device *device, unsigned int at)
+{
+	unsigned int capability = device->hooked[at / 4];
+
+	return capability && at >= capability + PCI_CAP_FLAGS;
+}
+
 static gboolean check_config(const struct pci_device *device, const struct pci_device_state *state,
 			     GError **error)
 {
@@ -56,7 +65,7 @@ static gboolean check_config(const struct pci_device *device, const struct pci_d
 		uint8_t may_differ = device->writable[at] | device->clearable[at] |
 				     derived_bits(device, at);
 
-		if (!device->hooked[at / 4] &&
+		if (!may_refresh(device, at) &&
 		    (state->config[at] ^ device->state.config[at]) & ~may_differ)
 			return error_set(error, "%s: configuration space differs at 0x%02x: 0x%02x "
 					 "was saved, this function has 0x%02x", device->config.name,
@@ -104,11 +113,17 @@ static gboolean check_rest(const struct pci_device *device, const struct pci_dev
 	return TRUE;
 }
 
+static gboolean check_device(const struct pci_device *device,
+			     const struct pci_device_state *state, GError **error)
+{
+	return check_config(device, state, error) && check_msix(device, state, error) &&
+	       check_rest(device, state, error);
+}
+
 gboolean pci_device_load(struct pci_device *device, const struct pci_device_state *state,
 			 GError **error)
 {
-	if (!check_config(device, state, error) || !check_msix(device, state, error) ||
-	    !check_rest(device, state, error))
+	if (!check_device(device, state, error))
 		return FALSE;
 	device->state = *state;
 	if (!device->host)
@@ -126,10 +141,105 @@ void pci_host_save(const struct pci_host *host, struct pci_host_state *state)
 	*state = host->state;
 }
 
-gboolean pci_host_load(struct pci_host *host, const struct pci_host_state *state, GError **error)
+static gboolean check_host(const struct pci_host_state *state, GError **error)
 {
 	if ((state->config_address & ~CONFIG_ADDRESS_BITS) || state->pad)
 		return error_set(error, "the PCI host's state has bits that it cannot have");
+	return TRUE;
+}
+
+gboolean pci_host_load(struct pci_host *host, const struct pci_host_state *state, GError **error)
+{
+	if (!check_host(state, error))
+		return FALSE;
 	host->state = *state;
+	return TRUE;
+}
+
+/* ------------------------------------------------------------ all functions at once */
+
+static gboolean check_place(const struct pci_host *host, unsigned int place,
+			    const struct pci_device_state *state, GError **error)
+{
+	const struct pci_device *device = pci_host_at(host, place);
+	const char *behind = place < PCI_SLOTS ? "" : "behind the root port in ";
+	unsigned int slot = place % PCI_SLOTS;
+
+	if (device && state)
+		return check_device(device, state, error);
+	if (device)
+		return error_set(error, "%s, %sPCI slot %u of this machine, is not in the checkpoint",
+				 device->config.name, behind, slot);
+	if (state)
+		return error_set(error, "the checkpoint has a device (%04x:%04x) %sPCI slot %u, where "
+				 "this machine has none",
+				 pci_get16(state->config, PCI_VENDOR_ID),
+				 pci_get16(state->config, PCI_DEVICE_ID),
+				 place < PCI_SLOTS ? "in " : behind, slot);
+	return TRUE;
+}
+
+static gboolean check_ports(const struct pci_host *host, GError **error)
+{
+	for (unsigned int i = 0; i < host->port_count; i++)
+		if (!pci_port_agrees(&host->ports[i]))
+			return error_set(error, "the root port in PCI slot %u has a state that does "
+					 "not go with what is in its slot",
+					 host->ports[i].function->slot);
+	return TRUE;
+}
+
+/* Gives each function the state of its place, and takes the one that it had. */
+static void exchange(struct pci_host *host, struct pci_device_state *states)
+{
+	for (unsigned int place = 0; place < PCI_PLACES; place++) {
+		struct pci_device *device = pci_host_at(host, place);
+		struct pci_device_state old;
+
+		if (!device)
+			continue;
+		old = device->state;
+		device->state = states[place];
+		states[place] = old;
+	}
+}
+
+static void refresh_all(struct pci_host *host)
+{
+	pci_host_remap(host);
+	for (unsigned int place = 0; place < PCI_PLACES; place++) {
+		struct pci_device *device = pci_host_at(host, place);
+
+		if (!device)
+			continue;
+		pci_msix_refresh(device);
+		pci_intx_refresh(device);
+	}
+}
+
+/* A port's registers and what is behind it are checked against each other when both are in
+ * place; nobody has been told of them by then. */
+gboolean pci_bus_load(struct pci_host *host, const struct pci_host_state *host_state,
+		      const struct pci_device_state *const states[PCI_PLACES], GError **error)
+{
+	g_autofree struct pci_device_state *copies = NULL;
+
+	if (!check_host(host_state, error))
+		return FALSE;
+	for (unsigned int place = 0; place < PCI_PLACES; place++)
+		if (!check_place(host, place, states[place], error))
+			return FALSE;
+	copies = g_new0(struct pci_device_state, PCI_PLACES);
+	for (unsigned int place = 0; place < PCI_PLACES; place++)
+		if (states[place])
+			copies[place] = *states[place];
+	exchange(host, copies);
+	if (!check_ports(host, error)) {
+		exchange(host, copies);
+		return FALSE;
+	}
+	host->state = *host_state;
+	host->assigned = true;
+	refresh_all(host);
 	return TRUE;
 }

@@ -100,6 +100,7 @@ static void end_work(struct virtio_device *device)
 	if (device->active)
 		device->ops->reset(device);
 	device->active = false;
+	device->quiet = false;
 	for (unsigned int i = 0; i < device->queue_count; i++)
 		virtqueue_stop(&device->queues[i]);
 	device->absent.broken = NULL;

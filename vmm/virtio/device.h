@@ -41,6 +41,7 @@
 	 VIRTIO_BIT(VIRTIO_F_IN_ORDER))
 
 struct virtio_device;
+struct virtio_state_ops;
 
 struct virtio_device_ops {
 	/* The driver is ready: features are in `negotiated`, enabled queues are started and
@@ -61,6 +62,19 @@ struct virtio_device_ops {
 			     uint64_t value);
 	/* The device is not attached any more, or never was.  [m] */
 	void (*free)(struct virtio_device *device);
+
+	/* For checkpoints, see state.h.  All may be NULL.  [m] */
+
+	/* Whether it can be saved now; with an error that says why not. */
+	gboolean (*saveable)(const struct virtio_device *device, GError **error);
+	/* Work stops, and no chain is held; on error it runs on.  Only between activate() and
+	 * reset(), which may follow.  Who works on the main loop does nothing while
+	 * device->quiet. */
+	gboolean (*quiesce)(struct virtio_device *device, GError **error);
+	/* After that, or on an active device that was loaded in activate()'s place: work goes on.
+	 * A notify() for each queue follows. */
+	void (*go_on)(struct virtio_device *device);
+	const struct virtio_state_ops *state;
 };
 
 /* What a transport does for a device. */
@@ -71,6 +85,11 @@ struct virtio_transport_ops {
 	 * vector that it has now; -1 if there is none.  NULL: there never is.  [m] */
 	int (*interrupt_fd)(void *opaque, uint32_t queue);
 };
+
+/* How long virtio_device_quiesce() waits for a device's host. */
+#ifndef VIRTIO_QUIESCE_MS
+#define VIRTIO_QUIESCE_MS	5000
+#endif
 
 /* First member of a device of some kind.  [i]: constant once the device is made. */
 struct virtio_device {
@@ -96,6 +115,7 @@ struct virtio_device {
 	uint8_t status;				/* [m] as the driver wrote it */
 	uint8_t generation;			/* [m] of the configuration space */
 	bool active;				/* [m] between activate() and reset() */
+	bool quiet;				/* [m] since virtio_device_quiesce() or a load */
 	atomic_bool needs_reset;
 	atomic_uint complaints;
 };

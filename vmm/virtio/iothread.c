@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../error.h"
@@ -37,6 +38,7 @@ struct iothread {
 	pthread_mutex_t lock;		/* of the rest */
 	pthread_cond_t changed;
 	bool parked;			/* the thread waits for another wish */
+	atomic_bool watched;		/* somebody waits for the end of calls of `work` */
 };
 
 bool iothread_pausing(const struct iothread *thread)
@@ -68,6 +70,13 @@ static void wait_for_work(struct iothread *thread)
 		   thread->unwatched ? UNWATCHED_MS : -1);
 }
 
+static void tell_watcher(struct iothread *thread)
+{
+	pthread_mutex_lock(&thread->lock);
+	pthread_cond_broadcast(&thread->changed);
+	pthread_mutex_unlock(&thread->lock);
+}
+
 static void *iothread_main(void *opaque)
 {
 	struct iothread *thread = opaque;
@@ -78,6 +87,8 @@ static void *iothread_main(void *opaque)
 	while (park(thread)) {
 		while (!iothread_pausing(thread)) {
 			thread->work(thread->opaque);
+			if (atomic_load_explicit(&thread->watched, memory_order_relaxed))
+				tell_watcher(thread);
 			if (!iothread_pausing(thread))
 				wait_for_work(thread);
 		}
@@ -107,6 +118,47 @@ void iothread_pause(struct iothread *thread)
 	while (!thread->parked)
 		pthread_cond_wait(&thread->changed, &thread->lock);
 	pthread_mutex_unlock(&thread->lock);
+}
+
+/* With the lock.  False: the time is over. */
+static bool wait_until(struct iothread *thread, gint64 deadline)
+{
+	const struct timespec end = {
+		.tv_sec = deadline / G_USEC_PER_SEC,
+		.tv_nsec = deadline % G_USEC_PER_SEC * 1000,
+	};
+
+	return pthread_cond_clockwait(&thread->changed, &thread->lock, CLOCK_MONOTONIC, &end) !=
+	       ETIMEDOUT;
+}
+
+bool iothread_wait(struct iothread *thread, bool (*done)(const void *opaque), gint64 deadline)
+{
+	bool is_done;
+
+	atomic_store(&thread->watched, true);
+	iothread_kick(thread);
+	pthread_mutex_lock(&thread->lock);
+	while (!(is_done = done(thread->opaque)) && wait_until(thread, deadline))
+		;
+	pthread_mutex_unlock(&thread->lock);
+	atomic_store(&thread->watched, false);
+	return is_done;
+}
+
+bool iothread_pause_until(struct iothread *thread, gint64 deadline)
+{
+	bool parked;
+
+	set_wish(thread, WISH_PAUSE);
+	pthread_mutex_lock(&thread->lock);
+	while (!thread->parked && wait_until(thread, deadline))
+		;
+	parked = thread->parked;
+	pthread_mutex_unlock(&thread->lock);
+	if (!parked)
+		iothread_resume(thread);
+	return parked;
 }
 
 static bool add(struct iothread *thread, int fd, uint32_t events)

@@ -22,11 +22,18 @@ struct iothread *iothread_new(const char *name, void (*work)(void *opaque), void
 /* Must be paused.  NULL is fine. */
 void iothread_free(struct iothread *thread);
 
-/* The two alternate; a new thread is paused. */
+/* A new thread is paused; one that runs must not be resumed. */
 void iothread_resume(struct iothread *thread);
-/* Returns when `work` has returned and will not be called before iothread_resume(). */
+/* Returns when `work` has returned and will not be called before iothread_resume(), also if that was
+ * so before. */
 void iothread_pause(struct iothread *thread);
+/* The same, but waits no longer than until `deadline`, of g_get_monotonic_time(): false, and it runs
+ * on.  It must run. */
+bool iothread_pause_until(struct iothread *thread, gint64 deadline);
 bool iothread_pausing(const struct iothread *thread);
+/* Of one that runs: waits until `done`, which is asked before and after calls of `work`, and by the
+ * caller's thread, says so.  False: it had not by `deadline`. */
+bool iothread_wait(struct iothread *thread, bool (*done)(const void *opaque), gint64 deadline);
 
 /* The eventfd that kicks it: any thread may write it, or have the kernel do that; nobody reads it. */
 int iothread_kick_fd(const struct iothread *thread);

@@ -63,6 +63,8 @@ uint8_t virtio_pci_read_isr(struct virtio_pci *pci);	/* and clears it */
 uint16_t virtio_pci_queue_vector(const struct virtio_pci *pci);
 void virtio_pci_set_queue_vector(struct virtio_pci *pci, uint16_t vector);
 void virtio_pci_set_config_vector(struct virtio_pci *pci, uint16_t vector);
+/* What the driver gave the queue, which exists; checked. */
+void virtio_pci_route_queue(struct virtio_pci *pci, unsigned int queue, uint16_t vector);
 /* Doorbells follow the state of the device; after each thing that may have changed it. */
 void virtio_pci_sync_doorbells(struct virtio_pci *pci);
 

@@ -169,7 +169,7 @@ static bool route(struct virtio_pci *pci, unsigned int queue, bool msix)
 	return eventfd_read(pci->irqfds[queue], &count) == 0;
 }
 
-static void set_vector(struct virtio_pci *pci, unsigned int queue, uint16_t vector)
+void virtio_pci_route_queue(struct virtio_pci *pci, unsigned int queue, uint16_t vector)
 {
 	pci->queue_vectors[queue] = vector;
 	if (pci->irqfds[queue] < 0 || !pci_has_irqfd(pci->function))
@@ -192,7 +192,7 @@ static void function_msix_enabled(void *opaque, bool enabled)
 void virtio_pci_set_queue_vector(struct virtio_pci *pci, uint16_t vector)
 {
 	if (pci->queue_select < pci->device->queue_count)
-		set_vector(pci, pci->queue_select, checked_vector(pci, vector));
+		virtio_pci_route_queue(pci, pci->queue_select, checked_vector(pci, vector));
 }
 
 void virtio_pci_set_config_vector(struct virtio_pci *pci, uint16_t vector)
@@ -238,7 +238,7 @@ static void reset_registers(struct virtio_pci *pci)
 	pci->queue_select = 0;
 	pci->config_vector = VIRTIO_MSI_NO_VECTOR;
 	for (unsigned int i = 0; i < pci->device->queue_count; i++)
-		set_vector(pci, i, VIRTIO_MSI_NO_VECTOR);
+		virtio_pci_route_queue(pci, i, VIRTIO_MSI_NO_VECTOR);
 	silence(pci);
 }
 

@@ -19,6 +19,7 @@
 
 struct uv_loop_s;
 struct virtio_pci;
+struct virtio_state;
 
 /*
  * Takes the device over: it is freed with the transport, also if this fails.  `lock` is the
@@ -32,6 +33,19 @@ struct pci_device *virtio_pci_function(struct virtio_pci *pci);
 void virtio_pci_set_removed(struct virtio_pci *pci, void (*removed)(void *opaque), void *opaque);
 /* As a reset of the function: the device has ended all work when it returns, and is silent. */
 void virtio_pci_reset(struct virtio_pci *pci);
+
+/*
+ * For checkpoints; all by the main thread with the lock held.  The device is quiet, and saved with
+ * its registers.  To load: PCI's state of the function first; then virtio_pci_check(), FALSE if no
+ * guest could have come to that; then virtio_pci_load(), which brings doorbells and interrupts to
+ * where the guest had them.  `kind` is the state of the device's kind (state.h).
+ */
+struct virtio_device *virtio_pci_device(const struct virtio_pci *pci);
+void virtio_pci_save(const struct virtio_pci *pci, struct virtio_state *state);
+gboolean virtio_pci_check(const struct virtio_pci *pci, const struct virtio_state *state,
+			  const void *kind, GError **error);
+void virtio_pci_load(struct virtio_pci *pci, const struct virtio_state *state, const void *kind);
+
 /* The function must be detached.  NULL is fine.  The loop must run once more to close what
  * is left.  By the thread of the loop, with the lock held. */
 void virtio_pci_free(struct virtio_pci *pci);

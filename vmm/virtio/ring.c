@@ -77,8 +77,32 @@ bool virtqueue_start(struct virtqueue *queue, const struct virtqueue_config *con
 	return true;
 }
 
+/* Every chain that was taken has been handed back: both sides are at the same place. */
+const char *virtqueue_check(const struct virtio_memory *memory,
+			    const struct virtqueue_config *config,
+			    const struct virtqueue_position *position)
+{
+	struct virtqueue queue = { .memory = memory };
+	const char *reason;
+
+	virtqueue_start(&queue, config, position);
+	reason = queue.broken;
+	virtqueue_stop(&queue);
+	if (!reason && position->avail != position->used)
+		reason = "a position with chains in flight";
+	return reason;
+}
+
+void virtqueue_start_broken(struct virtqueue *queue, const struct virtqueue_config *config)
+{
+	g_assert(!queue->format && !queue->in_flight);
+	queue->config = *config;
+	queue->format = has(config, VIRTIO_F_RING_PACKED) ? &virtqueue_packed : &virtqueue_split;
+	queue->broken = "what it had before it was saved";
+}
+
 /* Chains that waited for an earlier one, which was dropped. */
-static void drop_waiting(struct virtqueue *queue)
+void virtqueue_drop_done(struct virtqueue *queue)
 {
 	if (!queue->done)
 		return;
@@ -90,7 +114,7 @@ static void drop_waiting(struct virtqueue *queue)
 
 void virtqueue_stop(struct virtqueue *queue)
 {
-	drop_waiting(queue);
+	virtqueue_drop_done(queue);
 	g_assert(!queue->in_flight);
 	queue->format = NULL;
 	queue->broken = NULL;

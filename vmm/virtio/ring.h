@@ -124,6 +124,13 @@ void virtqueue_init(struct virtqueue *queue, const struct virtio_memory *memory,
  * broken, if the configuration is no good.  The queue must not be started. */
 bool virtqueue_start(struct virtqueue *queue, const struct virtqueue_config *config,
 		     const struct virtqueue_position *position);
+/* Why virtqueue_start() would break the queue, or the position is none that a queue with nothing in
+ * flight can have; NULL: it is good.  Changes nothing. */
+const char *virtqueue_check(const struct virtio_memory *memory,
+			    const struct virtqueue_config *config,
+			    const struct virtqueue_position *position);
+/* Started and broken at once, without a call of `on_broken`: as it was when it was saved. */
+void virtqueue_start_broken(struct virtqueue *queue, const struct virtqueue_config *config);
 /* Forgets the ring.  Chains that were popped must have been pushed or dropped.  Does
  * nothing on a queue that is not started. */
 void virtqueue_stop(struct virtqueue *queue);
@@ -147,6 +154,10 @@ bool virtqueue_commit(struct virtqueue *queue);
 
 /* Frees a chain that the guest does not get back, because its ring is about to stop. */
 void virtqueue_drop(struct virtqueue *queue, struct virtqueue_chain *chain);
+
+/* In order: frees the chains that were pushed and wait for one before them, of a ring that is broken
+ * or about to stop. */
+void virtqueue_drop_done(struct virtqueue *queue);
 
 /* Puts back the chain that was popped last, as if it had not been: there is no room for
  * its contents now. */

@@ -476,9 +476,53 @@ static void saved_state(struct world *world)
 	}
 }
 
+static void save_bus(const struct pci_host *host, struct pci_device_state *states,
+		     const struct pci_device_state **at)
+{
+	memset(states, 0, PCI_PLACES * sizeof(*states));
+	for (unsigned int place = 0; place < PCI_PLACES; place++) {
+		const struct pci_device *device = pci_host_at(host, place);
+
+		at[place] = device ? &states[place] : NULL;
+		if (!device)
+			continue;
+		CHECK(pci_device_place(device) == place);
+		pci_device_save(device, &states[place]);
+	}
+}
+
+/* All functions at once.  What is there now can always be loaded; else all or nothing. */
+static void saved_bus(struct world *world)
+{
+	static struct pci_device_state states[PCI_PLACES], damaged[PCI_PLACES], after[PCI_PLACES];
+	const struct pci_device_state *at[PCI_PLACES];
+	struct pci_host *host = world->rig.host;
+	struct input *input = &world->input;
+	unsigned int changes = take_below(input, 3);
+	struct pci_host_state host_state;
+
+	pci_host_save(host, &host_state);
+	save_bus(host, states, at);
+	memcpy(damaged, states, sizeof(states));
+	for (unsigned int place = 0; place < PCI_PLACES; place++)
+		at[place] = at[place] ? &damaged[place] : NULL;
+	for (unsigned int i = 0; i < changes; i++)
+		((uint8_t *)&damaged[take_below(input, PORTS + COLD + 1) +
+				     (take8(input) & 1 ? PCI_SLOTS : 0)])
+			[take_below(input, PCI_CONFIG_SIZE)] ^= take8(input);
+	if (pci_bus_load(host, &host_state, at, NULL)) {
+		save_bus(host, after, at);
+		CHECK(changes || !memcmp(states, after, sizeof(states)));
+	} else {
+		CHECK(changes);
+		save_bus(host, after, at);
+		CHECK(!memcmp(states, after, sizeof(states)));
+	}
+}
+
 static void (*const steps[])(struct world *world) = {
 	config_ports, config_ports, ecam, ecam, ecam, windows, windows, windows, interrupts,
-	hot_plug, saved_state,
+	hot_plug, saved_state, saved_bus,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

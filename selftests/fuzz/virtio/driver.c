@@ -111,6 +111,23 @@ void fuzz_driver_again(struct fuzz_driver *driver)
 		fuzz_driver_start(driver);
 }
 
+void fuzz_driver_rest(struct fuzz_driver *driver)
+{
+	struct virtio_device *device = driver->device;
+	struct virtio_state state;
+	union {
+		uint64_t aligned;
+		uint8_t bytes[2048];
+	} kind = { 0 };
+
+	CHECK(virtio_device_quiesce(device, NULL));
+	virtio_device_save(device, &state);
+	if (device->ops->state)
+		device->ops->state->save(device, &kind);
+	CHECK(virtio_device_check(device, &state, &kind, NULL));
+	virtio_device_go_on(device);
+}
+
 void fuzz_driver_run(struct fuzz_driver *driver, const fuzz_step *steps, unsigned int count)
 {
 	CHECK(driver->queues <= FUZZ_QUEUES_MAX);

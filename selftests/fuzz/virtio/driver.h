@@ -11,7 +11,7 @@
 #ifndef MICA_FUZZ_VIRTIO_DRIVER_H
 #define MICA_FUZZ_VIRTIO_DRIVER_H
 
-#include "../../../vmm/virtio/device.h"
+#include "../../../vmm/virtio/state.h"
 #include "../input.h"
 
 #define FUZZ_MEMORY_SIZE	(2ull << 20)
@@ -58,5 +58,8 @@ void fuzz_driver_make_available(struct fuzz_driver *driver, unsigned int queue, 
 void fuzz_driver_wild(struct fuzz_driver *driver);
 void fuzz_driver_config(struct fuzz_driver *driver);
 void fuzz_driver_again(struct fuzz_driver *driver);
+/* As for a checkpoint: the device comes to rest, its state is one that would be loaded, and it goes
+ * on. */
+void fuzz_driver_rest(struct fuzz_driver *driver);
 
 #endif

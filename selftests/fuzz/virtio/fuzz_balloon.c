@@ -49,7 +49,7 @@ static void ask(struct fuzz_driver *driver)
 
 static const fuzz_step steps[] = {
 	buffer, buffer, buffer, buffer, work, work, work, ask,
-	fuzz_driver_wild, fuzz_driver_config, fuzz_driver_again,
+	fuzz_driver_wild, fuzz_driver_config, fuzz_driver_again, fuzz_driver_rest,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -58,7 +58,8 @@ static void request(struct fuzz_driver *driver)
 }
 
 static const fuzz_step steps[] = {
-	request, request, request, request, fuzz_driver_wild, fuzz_driver_config, fuzz_driver_again,
+	request, request, request, request, fuzz_driver_wild, fuzz_driver_config,
+	fuzz_driver_again, fuzz_driver_rest,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

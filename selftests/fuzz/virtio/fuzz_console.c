@@ -123,7 +123,7 @@ static void buffer(struct fuzz_driver *driver)
 
 static const fuzz_step steps[] = {
 	buffer, buffer, buffer, message, message, message, work, work, work, type, make_room,
-	come_or_go, resize, fuzz_driver_wild, fuzz_driver_again,
+	come_or_go, resize, fuzz_driver_wild, fuzz_driver_again, fuzz_driver_rest,
 };
 
 /* ---------------------------------------------------------------- a run */

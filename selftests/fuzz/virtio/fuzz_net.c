@@ -70,7 +70,7 @@ static void take_frames(struct fuzz_driver *driver)
 
 static const fuzz_step steps[] = {
 	buffers, buffers, buffers, frame, frame, work, work, take_frames,
-	fuzz_driver_wild, fuzz_driver_config, fuzz_driver_again,
+	fuzz_driver_wild, fuzz_driver_config, fuzz_driver_again, fuzz_driver_rest,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -41,7 +41,7 @@ static void work(struct fuzz_driver *driver)
 
 static const fuzz_step steps[] = {
 	buffer, buffer, chain, chain, work, work,
-	fuzz_driver_wild, fuzz_driver_config, fuzz_driver_again,
+	fuzz_driver_wild, fuzz_driver_config, fuzz_driver_again, fuzz_driver_rest,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

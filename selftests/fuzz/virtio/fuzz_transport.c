@@ -10,6 +10,7 @@
 
 #include "../../../vmm/pci/internal.h"
 #include "../../../vmm/virtio/pci_internal.h"
+#include "../../../vmm/virtio/state.h"
 #include "../../unit/pci/rig.h"
 #include "driver.h"
 #include "loop.h"
@@ -343,11 +344,23 @@ static void ring(struct world *world)
 
 /* ---------------------------------------------------------------- the VMM */
 
+/* Whatever a guest does leads to a state that can be loaded. */
+static void rest(struct world *world)
+{
+	struct virtio_device *device = &world->probe->virtio;
+	struct virtio_state state;
+
+	CHECK(virtio_device_quiesce(device, NULL));
+	virtio_pci_save(world->pci, &state);
+	CHECK(virtio_pci_check(world->pci, &state, NULL, NULL));
+	virtio_device_go_on(device);
+}
+
 static void device_side(struct world *world)
 {
 	struct virtio_device *device = &world->probe->virtio;
 
-	switch (take8(&world->input) % 5) {
+	switch (take8(&world->input) % 6) {
 	case 0:
 		virtio_device_interrupt(device, take_below(&world->input, QUEUES));
 		break;
@@ -362,6 +375,9 @@ static void device_side(struct world *world)
 		CHECK(!world->probe->active && !virtio_device_status(device));
 		break;
 	case 4:
+		rest(world);
+		break;
+	case 5:
 		CHECK(virtio_device_interrupt_fd(device, take_below(&world->input, QUEUES)) < 0 ||
 		      world->rig.host->config.sink.irqfd);
 	}

@@ -50,9 +50,8 @@ static void put_reply(struct input *input, int fd, uint32_t request, unsigned in
 
 static void use(struct vhost_user *vhost, const struct guest_memory *memory)
 {
-	uint8_t *ram = guest_memory_pointer(memory, 0, MEMORY_SIZE);
 	struct vhost_user_queue queue = {
-		.size = 16, .descriptors = ram, .driver = ram + 4096, .device = ram + 8192,
+		.size = 16, .descriptors = 0, .driver = 4096, .device = 8192,
 		.kick = eventfd(0, EFD_CLOEXEC), .call = eventfd(0, EFD_CLOEXEC),
 	};
 	int status;

@@ -164,7 +164,7 @@ static void end(struct fuzz_driver *driver)
 
 static const fuzz_step steps[] = {
 	packet, packet, packet, packet, buffers, buffers, buffers, work, work, work,
-	dial, answer, talk, listen_to, end, fuzz_driver_wild, fuzz_driver_again,
+	dial, answer, talk, listen_to, end, fuzz_driver_wild, fuzz_driver_again, fuzz_driver_rest,
 };
 
 static void make_device(void)

@@ -12,7 +12,10 @@ struct iothread {
 	bool works;
 	unsigned int watches;
 	unsigned int patience;
+	GList link;			/* of `threads` */
 };
+
+static GQueue threads = G_QUEUE_INIT;
 
 struct iothread *iothread_new(const char *name, void (*work)(void *opaque), void *opaque,
 			      GError **error)
@@ -23,12 +26,16 @@ struct iothread *iothread_new(const char *name, void (*work)(void *opaque), void
 	CHECK(name && work);
 	thread->work = work;
 	thread->opaque = opaque;
+	thread->link.data = thread;
+	g_queue_push_tail_link(&threads, &thread->link);
 	return thread;
 }
 
 void iothread_free(struct iothread *thread)
 {
 	CHECK(!thread || !thread->runs);
+	if (thread)
+		g_queue_unlink(&threads, &thread->link);
 	g_free(thread);
 }
 
@@ -40,8 +47,24 @@ void iothread_resume(struct iothread *thread)
 
 void iothread_pause(struct iothread *thread)
 {
-	CHECK(thread->runs && !thread->works);
+	CHECK(!thread->works);
 	thread->runs = false;
+}
+
+bool iothread_pause_until(struct iothread *thread, gint64 deadline)
+{
+	(void)deadline;
+	CHECK(thread->runs);
+	iothread_pause(thread);
+	return true;
+}
+
+bool iothread_wait(struct iothread *thread, bool (*done)(const void *opaque), gint64 deadline)
+{
+	(void)deadline;
+	for (unsigned int i = 0; i < PATIENCE && !done(thread->opaque); i++)
+		fuzz_iothread_work(thread);
+	return done(thread->opaque);
 }
 
 bool iothread_pausing(const struct iothread *thread)
@@ -86,4 +109,10 @@ void fuzz_iothread_work(struct iothread *thread)
 	thread->works = true;
 	thread->work(thread->opaque);
 	thread->works = false;
+}
+
+void fuzz_iothread_work_all(void)
+{
+	for (GList *link = threads.head; link; link = link->next)
+		fuzz_iothread_work(link->data);
 }

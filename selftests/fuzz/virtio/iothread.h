@@ -11,5 +11,7 @@
 /* One call of the work, if the thread runs.  Somebody wants it to pause when the work has asked
  * for that often enough: a guest can give a device more to do for ever. */
 void fuzz_iothread_work(struct iothread *thread);
+/* For all that there are. */
+void fuzz_iothread_work_all(void);
 
 #endif

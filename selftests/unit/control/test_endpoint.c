@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -176,6 +177,68 @@ static void test_folders(void **state)
 	control_endpoint_free(endpoint);
 }
 
+/* A guest of the user's, in the user's folder. */
+static struct control_endpoint *listen_in_own_folder(const char *root, const char *name)
+{
+	g_autofree char *user = g_build_filename(root, "user", NULL);
+	g_autofree char *folder = g_build_filename(user, "mica", NULL);
+	g_autofree char *path = g_strconcat(folder, "/", name, ".sock", NULL);
+
+	assert_int_equal(g_mkdir_with_parents(folder, 0700), 0);
+	g_setenv("XDG_RUNTIME_DIR", user, TRUE);
+	return control_endpoint_new(root, path, name, NULL);
+}
+
+/* One name in both folders. */
+static void test_find(void **state)
+{
+	struct control_endpoint *first, *own = listen_in_own_folder(*state, "web");
+	g_autofree char *left = NULL, *found = NULL, *again = NULL;
+	GError *error = NULL;
+
+	assert_non_null(own);
+	control_endpoint_free(listen_as(*state, "first"));
+	left = leave_socket(*state, "web");
+	found = control_find(*state, "web", &error);
+	assert_string_equal(found, own->path);
+	assert_int_equal(access(left, F_OK), -1);
+	first = listen_as(*state, "web");
+	assert_null(control_find(*state, "web", &error));
+	assert_error_says(&error, "two guests are named 'web': --control says which, '");
+	if (geteuid() == 0) {
+		assert_int_equal(chown(first->path, 1, 1), 0);
+		again = control_find(*state, "web", &error);
+		assert_string_equal(again, own->path);
+	}
+	control_endpoint_free(first);
+	control_endpoint_free(own);
+	assert_null(control_find(*state, "web", &error));
+	assert_error_says(&error, "no guest named 'web' runs");
+}
+
+/* Run by root: what another user sees, who may not connect to a socket of root's. */
+static void test_find_forbidden(void **state)
+{
+	struct control_endpoint *endpoint;
+	GError *error = NULL;
+	int status;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		skip();
+	endpoint = listen_as(*state, "web");
+	assert_int_equal(chmod(*state, 0755), 0);
+	pid = fork();
+	if (!pid) {
+		if (setuid(65534) || control_find(*state, "web", &error))
+			_exit(1);
+		_exit(strstr(error->message, "the guest 'web' is another user's") ? 0 : 2);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	control_endpoint_free(endpoint);
+}
+
 static void test_unsafe_folder(void **state)
 {
 	g_autofree char *folder = g_build_filename(*state, "run/mica", NULL);
@@ -284,6 +347,8 @@ int main(void)
 		TEST(test_file_in_the_way),
 		TEST(test_order),
 		TEST(test_folders),
+		TEST(test_find),
+		TEST(test_find_forbidden),
 		TEST(test_unsafe_folder),
 		TEST(test_paths),
 		TEST(test_lock),

@@ -206,6 +206,9 @@ static void test_lines(void **state)
 	assert_line(fd, "{\"id\":null,\"error\":{\"message\":\"it is missing\",\"field\":\"id\"}}");
 	assert_line(fd, "{\"id\":2,\"error\":{\"message\":\"there is no command 'fly'\","
 		    "\"field\":\"command\"}}");
+	send_raw(fd, "2,\"command\":\"balloon\"}\n{\"id\":");
+	assert_line(fd, "{\"id\":2,\"error\":{\"message\":\"this guest has no command 'balloon': it was "
+		    "started without --balloon\",\"field\":\"command\"}}");
 	send_raw(fd, "3,\"command\":\"pause\",\"arguments\":{\"for\":1}}\n");
 	assert_line(fd, "{\"id\":3,\"error\":{\"message\":\"'pause' has no such argument\","
 		    "\"field\":\"arguments.for\"}}");

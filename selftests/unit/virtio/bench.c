@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "bench.h"
 
+#include <linux/virtio_pci.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -114,6 +115,35 @@ void bench_wait_broken(struct bench *bench)
 	assert_int_equal(atomic_load(&bench->config_interrupts), 1);
 	assert_true(virtio_device_status(bench->device) & VIRTIO_CONFIG_S_NEEDS_RESET);
 	atomic_store(&bench->config_interrupts, 0);
+}
+
+void bench_save(struct bench *bench, struct bench_state *state)
+{
+	struct virtio_device *device = bench->device;
+	GError *error = NULL;
+
+	virtio_device_quiesce(device, &error);
+	assert_null(error);
+	assert_true(device->quiet);
+	memset(state, 0, sizeof(*state));
+	virtio_device_save(device, &state->common);
+	/* The transport's, which is not there. */
+	state->common.config_vector = VIRTIO_MSI_NO_VECTOR;
+	for (unsigned int i = 0; i < device->queue_count; i++)
+		state->common.queues[i].vector = VIRTIO_MSI_NO_VECTOR;
+	if (device->ops->state)
+		device->ops->state->save(device, &state->kind);
+}
+
+void bench_load(struct bench *bench, struct virtio_device *device, const struct bench_state *state)
+{
+	GError *error = NULL;
+
+	bench_attach(bench, device);
+	virtio_device_check(device, &state->common, &state->kind, &error);
+	assert_null(error);
+	virtio_device_load(device, &state->common, &state->kind);
+	virtio_device_go_on(device);
 }
 
 void *bench_at(const struct bench *bench, uint64_t gpa, uint64_t length)

@@ -5,7 +5,7 @@
 #ifndef MICA_TEST_VIRTIO_BENCH_H
 #define MICA_TEST_VIRTIO_BENCH_H
 
-#include "../../../vmm/virtio/device.h"
+#include "../../../vmm/virtio/state.h"
 #include "driver.h"
 
 #define BENCH_QUEUES	8u
@@ -35,6 +35,19 @@ void bench_free(struct bench *bench);
 void bench_wait(struct bench *bench, unsigned int queue, uint16_t *id, uint32_t *written);
 /* Waits for DEVICE_NEEDS_RESET. */
 void bench_wait_broken(struct bench *bench);
+
+/* What a checkpoint has of the device. */
+struct bench_state {
+	struct virtio_state common;
+	union {
+		uint64_t aligned;
+		uint8_t bytes[2048];
+	} kind;
+};
+/* The device comes to rest, and is saved. */
+void bench_save(struct bench *bench, struct bench_state *state);
+/* `device` takes the place of the one that was saved, which has been freed, and goes on. */
+void bench_load(struct bench *bench, struct virtio_device *device, const struct bench_state *state);
 
 /* `length` bytes at `gpa`. */
 void *bench_at(const struct bench *bench, uint64_t gpa, uint64_t length);

@@ -83,7 +83,7 @@ static bool gone(struct fixture *f, uint64_t gpa)
 	return !page[0];
 }
 
-static uint32_t config(struct fixture *f, unsigned int offset)
+static uint32_t config_at(struct fixture *f, unsigned int offset)
 {
 	return virtio_device_config_read(f->bench.device, offset, 4);
 }
@@ -199,20 +199,20 @@ static void has_a_target(void **unused)
 
 	(void)unused;
 	open_balloon(&f, MEMORY_SIZE - 10 * PAGE);
-	assert_int_equal(config(&f, pages), 10);
+	assert_int_equal(config_at(&f, pages), 10);
 	balloon_set_target(f.bench.device, MEMORY_SIZE - 11 * PAGE - 1);
-	assert_int_equal(config(&f, pages), 11);
+	assert_int_equal(config_at(&f, pages), 11);
 	assert_int_equal(atomic_load(&f.bench.config_interrupts), 0);
 	bench_start(&f.bench, SPLIT, RING_SIZE);
 	balloon_set_target(f.bench.device, MEMORY_SIZE - 20 * PAGE);
 	assert_int_equal(atomic_load(&f.bench.config_interrupts), 1);
-	assert_int_equal(config(&f, pages), 20);
+	assert_int_equal(config_at(&f, pages), 20);
 	/* The driver answers as a legacy one does. */
 	virtio_device_config_write(f.bench.device, actual, 1, 0x12);
 	virtio_device_config_write(f.bench.device, actual + 1, 1, 0);
 	virtio_device_config_write(f.bench.device, pages, 4, 0xffffffff);
 	virtio_device_config_write(f.bench.device, pages, 8, 0xffffffffffffffff);
-	assert_int_equal(config(&f, pages), 20);
+	assert_int_equal(config_at(&f, pages), 20);
 	balloon_get_status(f.bench.device, &status);
 	assert_int_equal(status.target, MEMORY_SIZE - 20 * PAGE);
 	assert_int_equal(status.current, MEMORY_SIZE - 0x12 * PAGE);
@@ -220,8 +220,8 @@ static void has_a_target(void **unused)
 	balloon_get_status(f.bench.device, &status);
 	assert_int_equal(status.current, 0);
 	bench_reset(&f.bench);
-	assert_int_equal(config(&f, actual), 0);
-	assert_int_equal(config(&f, pages), 20);
+	assert_int_equal(config_at(&f, actual), 0);
+	assert_int_equal(config_at(&f, pages), 20);
 	bench_free(&f.bench);
 }
 
@@ -366,6 +366,54 @@ static void minds_features(void **unused)
 	bench_free(&f.bench);
 }
 
+/* ---------------------------------------------------------------- checkpoints */
+
+/* Until the device keeps them: it has looked there once it has answered an inflation. */
+static void hold_statistics(struct fixture *f, uint64_t value)
+{
+	const uint32_t pfn = FIRST_PAGE / PAGE + 50;
+	uint32_t written;
+	uint16_t id;
+
+	do {
+		put_statistics(f, value);
+		memcpy(bench_at(&f->bench, BUFFER_BASE + 0x1000, 4), &pfn, 4);
+		add(f, INFLATE, BUFFER_BASE + 0x1000, 4, false);
+		done(f, INFLATE);
+	} while (driver_get(&f->bench.drivers[STATISTICS], &id, &written));
+}
+
+static void is_saved(void **unused)
+{
+	const struct balloon_config config = { .name = "balloon0", .target = MEMORY_SIZE };
+	const unsigned int actual = offsetof(struct virtio_balloon_config, actual);
+	const unsigned int poison = offsetof(struct virtio_balloon_config, poison_val);
+	struct bench_state state;
+	struct fixture f;
+
+	(void)unused;
+	open_balloon(&f, MEMORY_SIZE);
+	bench_start(&f.bench, STATS | POISON | REPORTS | PACKED, RING_SIZE);
+	balloon_set_target(f.bench.device, MEMORY_SIZE - 3 * PAGE);
+	virtio_device_config_write(f.bench.device, actual, 4, 2);
+	virtio_device_config_write(f.bench.device, poison, 4, 0xa5a5a5a5);
+	put_statistics(&f, 1111);
+	expect_free(&f, 1111);
+	done(&f, STATISTICS);
+	hold_statistics(&f, 2222);
+	bench_save(&f.bench, &state);
+	virtio_device_free(f.bench.device);
+	bench_load(&f.bench, balloon_new(&config, &f.bench.virtio, NULL), &state);
+	assert_int_equal(config_at(&f, 0), 3);
+	assert_int_equal(config_at(&f, actual), 2);
+	expect_free(&f, 2222);
+	done(&f, STATISTICS);
+	add(&f, REPORTING, FIRST_PAGE, PAGE, true);
+	done(&f, REPORTING);
+	assert_false(gone(&f, FIRST_PAGE));
+	bench_free(&f.bench);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,7 +421,7 @@ int main(void)
 		cmocka_unit_test(refuses), cmocka_unit_test(has_a_target),
 		cmocka_unit_test(offers), cmocka_unit_test(tells_statistics),
 		cmocka_unit_test(takes_reports), cmocka_unit_test(leaves_poison),
-		cmocka_unit_test(minds_features),
+		cmocka_unit_test(minds_features), cmocka_unit_test(is_saved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,8 +52,8 @@ static void room(void *opaque)
 	end->asked++;
 }
 
-/* The console and `named` ports. */
-static void open_console(struct fixture *f, unsigned int named)
+/* The console and `named` ports, with these ends on the host. */
+static struct virtio_device *make_console(struct fixture *f, unsigned int named)
 {
 	struct console_port_config ports[] = {
 		{ .end = { put, room, &f->ends[0] }, .connected = true },
@@ -64,6 +64,11 @@ static void open_console(struct fixture *f, unsigned int named)
 		.name = "console0", .ports = ports, .count = 1 + named,
 	};
 
+	return console_device_new(&config, &f->bench.virtio, &f->loop, &f->lock, NULL);
+}
+
+static void open_console(struct fixture *f, unsigned int named)
+{
 	memset(f, 0, sizeof(*f));
 	bench_init(&f->bench);
 	for (unsigned int i = 0; i < 3; i++)
@@ -71,8 +76,7 @@ static void open_console(struct fixture *f, unsigned int named)
 	assert_int_equal(uv_loop_init(&f->loop), 0);
 	assert_int_equal(uv_async_init(&f->loop, &f->keep, NULL), 0);
 	pthread_mutex_init(&f->lock, NULL);
-	bench_attach(&f->bench, console_device_new(&config, &f->bench.virtio, &f->loop, &f->lock,
-						   NULL));
+	bench_attach(&f->bench, make_console(f, named));
 }
 
 static void close_console(struct fixture *f)
@@ -500,6 +504,79 @@ static void starts_at_one(void **unused)
 	close_console(&f);
 }
 
+/* ---------------------------------------------------------------- checkpoints */
+
+/* A buffer of which the host has a part is sent to its end, and nothing twice. */
+static void goes_on(struct fixture *f, bool as_another)
+{
+	struct bench_state state;
+	uint32_t written;
+
+	f->ends[1].room = 4;
+	f->ends[1].count = 0;
+	write_text(f, PORT_OUT, "123456789");
+	expect_text(&f->ends[1], "1234");
+	bench_save(&f->bench, &state);
+	f->ends[1].room = sizeof(f->ends[1].bytes) - 4;
+	console_writable(f->bench.device, 1);
+	assert_int_equal(input(f, 1, "early"), 0);
+	turn(f);
+	expect_text(&f->ends[1], "1234");
+	if (as_another) {
+		virtio_device_free(f->bench.device);
+		bench_load(&f->bench, make_console(f, 2), &state);
+	} else {
+		virtio_device_go_on(f->bench.device);
+	}
+	turn(f);
+	assert_true(got(f, PORT_OUT, &written));
+	assert_false(got(f, PORT_OUT, &written));
+	expect_text(&f->ends[1], "123456789");
+	assert_true(console_guest_open(f->bench.device, 1));
+	assert_false(console_guest_open(f->bench.device, 2));
+}
+
+static void is_saved(void **unused)
+{
+	struct fixture f;
+
+	(void)unused;
+	open_console(&f, 2);
+	start_ports(&f);
+	goes_on(&f, false);
+	goes_on(&f, true);
+	goes_on(&f, true);
+	expect_silence(&f);
+	close_console(&f);
+}
+
+/* What the guest was told of the host's ends, and of its size, is put right. */
+static void hears_of_changes(void **unused)
+{
+	const uint16_t size[] = { 100, 30 };
+	struct bench_state state;
+	struct fixture f;
+
+	(void)unused;
+	open_console(&f, 2);
+	start_ports(&f);
+	console_resize(f.bench.device, 80, 25);
+	expect_message(&f, 0, VIRTIO_CONSOLE_RESIZE, 0, (const uint16_t[]){ 80, 25 }, 4);
+	console_connected(f.bench.device, 1, true);
+	expect_message(&f, 1, VIRTIO_CONSOLE_PORT_OPEN, 1, NULL, 0);
+	bench_save(&f.bench, &state);
+	virtio_device_free(f.bench.device);
+	f.bench.device = make_console(&f, 2);
+	console_resize(f.bench.device, 100, 30);
+	bench_load(&f.bench, f.bench.device, &state);
+	turn(&f);
+	expect_message(&f, 0, VIRTIO_CONSOLE_RESIZE, 0, size, 4);
+	expect_message(&f, 1, VIRTIO_CONSOLE_PORT_OPEN, 0, NULL, 0);
+	expect_silence(&f);
+	assert_int_equal(virtio_device_config_read(f.bench.device, 0, 4), 30u << 16 | 100);
+	close_console(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -508,7 +585,8 @@ int main(void)
 		cmocka_unit_test(asks_when_it_waits),
 		cmocka_unit_test(carries_much), cmocka_unit_test(minds_who_is_there),
 		cmocka_unit_test(refuses), cmocka_unit_test(features_not_offered),
-		cmocka_unit_test(starts_at_one),
+		cmocka_unit_test(starts_at_one), cmocka_unit_test(is_saved),
+		cmocka_unit_test(hears_of_changes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,10 +90,10 @@ static struct net *open_wire(struct wire *wire, int *far)
 	return &wire->net;
 }
 
-static void open_pairs(struct fixture *f, unsigned int count)
+static struct virtio_device *make_net(struct fixture *f, unsigned int count, uint8_t mac)
 {
 	const struct net_device_config config = {
-		.name = "net0", .mac = { 2, 0, 0, 0, 0, 0x99 },
+		.name = "net0", .mac = { 2, 0, 0, 0, 0, mac },
 	};
 	struct net *nets[WIRES];
 
@@ -101,8 +101,13 @@ static void open_pairs(struct fixture *f, unsigned int count)
 		nets[i] = open_wire(&f->wires[i], &f->fars[i]);
 	for (unsigned int i = count; i < WIRES; i++)
 		f->fars[i] = -1;
+	return net_device_new(&config, &f->bench.virtio, nets, count, NULL);
+}
+
+static void open_pairs(struct fixture *f, unsigned int count)
+{
 	bench_init(&f->bench);
-	bench_attach(&f->bench, net_device_new(&config, &f->bench.virtio, nets, count, NULL));
+	bench_attach(&f->bench, make_net(f, count, 0x99));
 }
 
 static void open_net(struct fixture *f)
@@ -479,6 +484,50 @@ static void command_without_answer(void **unused)
 	close_net(&f);
 }
 
+/* ---------------------------------------------------------------- checkpoints */
+
+static void receive_one(struct fixture *f)
+{
+	uint32_t written;
+	uint16_t id;
+
+	send_frame(f, HEADER, 100, 0);
+	bench_wait(&f->bench, 0, &id, &written);
+	assert_int_equal(written, HEADER + 100);
+}
+
+/* Buffers that were given before are filled after; the host's end is set up as it was. */
+static void is_saved(void **unused)
+{
+	struct bench_state state;
+	struct fixture f;
+
+	(void)unused;
+	open_pairs(&f, 2);
+	bench_start(&f.bench, MQ | VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM) | PACKED, RING_SIZE);
+	for (unsigned int i = 0; i < 6; i++)
+		add(&f, 0, &(struct buffer){ RX + 0x1000 * i, 2000, true }, 1);
+	receive_one(&f);
+	assert_false(atomic_load(&f.wires[1].on));
+	for (uint16_t pairs = 2; pairs; pairs--) {
+		assert_int_equal(command(&f, 4, VIRTIO_NET_CTRL_MQ, pairs, 4), VIRTIO_NET_OK);
+		bench_save(&f.bench, &state);
+		virtio_device_go_on(f.bench.device);
+		receive_one(&f);
+		bench_save(&f.bench, &state);
+		virtio_device_free(f.bench.device);
+		close(f.fars[0]);
+		close(f.fars[1]);
+		bench_load(&f.bench, make_net(&f, 2, 0x11), &state);
+		assert_int_equal(atomic_load(&f.wires[1].on), pairs == 2);
+		assert_int_equal(f.wires[0].offloads, NET_CHECKSUM);
+		assert_int_equal(virtio_device_config_read(f.bench.device, 5, 1), 0x99);
+		receive_one(&f);
+	}
+	let_it_look(&f);
+	close_net(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -488,6 +537,7 @@ int main(void)
 		cmocka_unit_test(several_queues), cmocka_unit_test(commands_alone),
 		cmocka_unit_test(command_without_answer), cmocka_unit_test(commands_without_end),
 		cmocka_unit_test(features_not_offered),
+		cmocka_unit_test(is_saved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

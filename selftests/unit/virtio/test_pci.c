@@ -11,6 +11,7 @@
 #include "../../../vmm/devices/rng/device.h"
 #include "../../../vmm/pci/host.h"
 #include "../../../vmm/virtio/pci_transport.h"
+#include "../../../vmm/virtio/state.h"
 #include "driver.h"
 
 #define RING_SIZE	16u
@@ -148,10 +149,17 @@ static void make_host(struct fixture *f, bool eventfds)
 	f->host = pci_host_new(&config);
 }
 
+static void attach_device(struct fixture *f)
+{
+	struct virtio_device *device = rng_new("rng0", &f->virtio, &f->loop, &f->lock, NULL);
+
+	f->pci = virtio_pci_new(device, &f->loop, &f->lock, NULL);
+	assert_non_null(f->pci);
+	assert_true(pci_host_attach(f->host, virtio_pci_function(f->pci), NULL));
+}
+
 static void open_machine_with(struct fixture *f, bool eventfds)
 {
-	struct virtio_device *device;
-
 	memset(f, 0, sizeof(*f));
 	f->bound = -1;
 	f->memory = guest_memory_new(-1, MEMORY_SIZE, NULL);
@@ -164,10 +172,7 @@ static void open_machine_with(struct fixture *f, bool eventfds)
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_mutex_lock(&f->lock);
 	make_host(f, eventfds);
-	device = rng_new("rng0", &f->virtio, &f->loop, &f->lock, NULL);
-	f->pci = virtio_pci_new(device, &f->loop, &f->lock, NULL);
-	assert_non_null(f->pci);
-	assert_true(pci_host_attach(f->host, virtio_pci_function(f->pci), NULL));
+	attach_device(f);
 	pci_host_assign(f->host);
 	config_write(f, PCI_COMMAND, 2,
 		     PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
@@ -659,6 +664,104 @@ static void mixed(void **unused)
 	close_machine(&f);
 }
 
+/* ---------------------------------------------------------------- checkpoints */
+
+/* The function is another one; what the guest sees of it, and where its interrupts go, is not. */
+static void exchange(struct fixture *f)
+{
+	struct pci_device_state pci;
+	struct virtio_state state;
+
+	assert_true(virtio_device_quiesce(virtio_pci_device(f->pci), NULL));
+	pci_device_save(virtio_pci_function(f->pci), &pci);
+	virtio_pci_save(f->pci, &state);
+	pci_host_detach(f->host, virtio_pci_function(f->pci));
+	virtio_pci_free(f->pci);
+	attach_device(f);
+	assert_true(pci_device_load(virtio_pci_function(f->pci), &pci, NULL));
+	assert_true(virtio_pci_check(f->pci, &state, NULL, NULL));
+	virtio_pci_load(f->pci, &state, NULL);
+	virtio_device_go_on(virtio_pci_device(f->pci));
+}
+
+static void is_saved_with_intx(void **unused)
+{
+	struct fixture f;
+	uint32_t isr;
+
+	(void)unused;
+	open_machine(&f);
+	isr = structure(&f, VIRTIO_PCI_CAP_ISR_CFG, 1);
+	exchange(&f);
+	modern_start(&f, VIRTIO_MSI_NO_VECTOR);
+	request(&f, false);
+	exchange(&f);
+	assert_int_equal(line(&f), 1);
+	assert_int_equal(get(&f, isr, 1), 1);
+	assert_int_equal(line(&f), 0);
+	request(&f, false);
+	assert_int_equal(line(&f), 1);
+	close_machine(&f);
+}
+
+/* An interrupt that is due, but was not delivered, is delivered once. */
+static void keeps_what_is_due(void **unused)
+{
+	struct fixture f;
+
+	(void)unused;
+	open_machine(&f);
+	enable_msix(&f, 1);
+	modern_start(&f, 1);
+	virtio_device_interrupt(virtio_pci_device(f.pci), 0);
+	exchange(&f);
+	assert_int_equal(f.messages, 0);
+	turn(&f);
+	turn(&f);
+	assert_int_equal(f.messages, 1);
+	request(&f, false);
+	assert_int_equal(f.messages, 2);
+	close_machine(&f);
+}
+
+static void binds_again(void **unused)
+{
+	uint32_t common, written;
+	eventfd_t count;
+	struct fixture f;
+
+	(void)unused;
+	open_machine_with(&f, true);
+	enable_msix(&f, 1);
+	modern_start(&f, 1);
+	common = structure(&f, VIRTIO_PCI_CAP_COMMON_CFG, 1);
+	request(&f, false);
+	assert_int_equal(eventfd_read(f.bound, &count), 0);
+	f.bound = -1;
+	exchange(&f);
+	assert_true(f.bound >= 0);
+	assert_int_equal(f.data, 0x4001);
+	assert_int_equal(get(&f, common + VIRTIO_PCI_COMMON_Q_MSIX, 2), 1);
+	assert_true(ask(&f, false, &written));
+	assert_int_equal(eventfd_read(f.bound, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(f.messages, 0);
+	close_machine(&f);
+}
+
+static void is_saved_with_legacy_driver(void **unused)
+{
+	struct fixture f;
+
+	(void)unused;
+	open_machine(&f);
+	legacy_start(&f);
+	request(&f, true);
+	exchange(&f);
+	request(&f, true);
+	close_machine(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -668,6 +771,8 @@ int main(void)
 		cmocka_unit_test(sleeps), cmocka_unit_test(legacy_intx),
 		cmocka_unit_test(legacy_msix), cmocka_unit_test(legacy_without_master),
 		cmocka_unit_test(legacy_ring_away), cmocka_unit_test(mixed),
+		cmocka_unit_test(is_saved_with_intx), cmocka_unit_test(keeps_what_is_due),
+		cmocka_unit_test(binds_again), cmocka_unit_test(is_saved_with_legacy_driver),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

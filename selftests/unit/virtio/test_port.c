@@ -339,7 +339,7 @@ static void takes_its_place(void **state)
 	strcpy(address.sun_path, f->path);
 	assert_int_equal(bind(left, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(left, 1), 0);
-	refuse(f, PORT_SOCKET, f->path, "Address already in use");
+	refuse(f, PORT_SOCKET, f->path, "another guest or program does");
 	refuse(f, PORT_SOCKET, far, "1 to 107 bytes");
 	refuse(f, PORT_SOCKET, "/nowhere/at/all", "/nowhere/at/all");
 	refuse(f, PORT_FILE, "/nowhere/at/all", "/nowhere/at/all");
@@ -350,7 +350,7 @@ static void takes_its_place(void **state)
 	assert_int_not_equal(access(f->path, F_OK), 0);
 	/* A file of somebody is not a socket that was left behind. */
 	assert_true(g_file_set_contents(f->path, "mine", 4, NULL));
-	refuse(f, PORT_SOCKET, f->path, "Address already in use");
+	refuse(f, PORT_SOCKET, f->path, "is there and is not a socket");
 }
 
 /* ---------------------------------------------------------------- files */

@@ -351,6 +351,29 @@ static void stopped_while_waiting(void **unused)
 	guest_memory_free(f.memory);
 }
 
+/* The same of a ring that breaks, and is not stopped: a device that comes to rest holds nothing. */
+static void broken_while_waiting(void **unused)
+{
+	const struct buffer buffer = { BUFFER_BASE, 8, true };
+	struct virtqueue_chain *first;
+	struct fixture f;
+
+	(void)unused;
+	open_ring(&f, SPLIT | IN_ORDER);
+	driver_add(&f.driver, &buffer, 1);
+	driver_add(&f.driver, &buffer, 1);
+	first = virtqueue_pop(&f.queue);
+	virtqueue_push(&f.queue, virtqueue_pop(&f.queue), 8);
+	virtqueue_break(&f.queue, "a test");
+	virtqueue_push(&f.queue, first, 8);
+	assert_int_equal(f.queue.in_flight, 1);
+	virtqueue_drop_done(&f.queue);
+	assert_int_equal(f.queue.in_flight, 0);
+	assert_null(virtqueue_pop(&f.queue));
+	virtqueue_stop(&f.queue);
+	guest_memory_free(f.memory);
+}
+
 /* ---------------------------------------------------------------- packed */
 
 static void packed_endless(void **unused)
@@ -439,7 +462,8 @@ int main(void)
 		cmocka_unit_test(empty_buffers), cmocka_unit_test(tables),
 		cmocka_unit_test(split_links), cmocka_unit_test(split_index),
 		cmocka_unit_test(in_flight), cmocka_unit_test(staged),
-		cmocka_unit_test(stopped_while_waiting), cmocka_unit_test(packed_endless),
+		cmocka_unit_test(stopped_while_waiting), cmocka_unit_test(broken_while_waiting),
+		cmocka_unit_test(packed_endless),
 		cmocka_unit_test(starting),
 	};
 

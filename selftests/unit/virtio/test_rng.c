@@ -103,6 +103,37 @@ static void breaks_and_heals(void **unused)
 	close_rng(&f);
 }
 
+/* Nothing is done while it rests, and what was asked for meanwhile is done after it. */
+static void rests(void **unused)
+{
+	const struct buffer buffer = { BUFFER_BASE, 8, true };
+	struct bench_state state;
+	struct fixture f;
+	uint32_t written;
+	uint16_t id;
+
+	(void)unused;
+	open_rng(&f);
+	bench_start(&f.bench, PACKED | EVENT_IDX, RING_SIZE);
+	turn(&f);
+	bench_save(&f.bench, &state);
+	driver_add(&f.bench.drivers[0], &buffer, 1);
+	virtio_device_notify(f.bench.device, 0);
+	turn(&f);
+	assert_false(driver_get(&f.bench.drivers[0], &id, &written));
+	virtio_device_free(f.bench.device);
+	bench_load(&f.bench, rng_new("rng0", &f.bench.virtio, &f.loop, &f.lock, NULL), &state);
+	turn(&f);
+	assert_true(driver_get(&f.bench.drivers[0], &id, &written));
+	bench_save(&f.bench, &state);
+	driver_add(&f.bench.drivers[0], &buffer, 1);
+	turn(&f);
+	virtio_device_go_on(f.bench.device);
+	turn(&f);
+	assert_true(driver_get(&f.bench.drivers[0], &id, &written));
+	close_rng(&f);
+}
+
 /* ---------------------------------------------------------------- status and features */
 
 #define UP_TO_DRIVER	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER)
@@ -213,6 +244,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gives_bytes), cmocka_unit_test(breaks_and_heals),
+		cmocka_unit_test(rests),
 		cmocka_unit_test(negotiates), cmocka_unit_test(starts_badly),
 		cmocka_unit_test(config_space),
 	};

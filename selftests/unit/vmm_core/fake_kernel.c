@@ -61,6 +61,23 @@ static int get_info(struct mica_info *info)
 	info->max_vcpus = fake_kernel.max_vcpus;
 	info->max_slots = MICA_MAX_SLOTS;
 	info->phys_bits = 40;
+	info->tsc_khz = 1000000;
+	return 0;
+}
+
+/* One leaf, in which there is nothing. */
+static int get_cpuid(struct mica_cpuid *cpuid)
+{
+	memset(cpuid, 0, sizeof(*cpuid));
+	cpuid->count = 1;
+	return 0;
+}
+
+/* The legacy region and the header. */
+static int get_xsave(struct mica_xsave *xsave)
+{
+	memset(xsave, 0, sizeof(*xsave));
+	xsave->size = 576;
 	return 0;
 }
 
@@ -175,6 +192,10 @@ static int answer(int fd, unsigned long request, void *argument)
 	switch (request) {
 	case MICA_GET_INFO:
 		return get_info(argument);
+	case MICA_GET_CPUID:
+		return get_cpuid(argument);
+	case MICA_VCPU_GET_XSAVE:
+		return get_xsave(argument);
 	case MICA_CREATE_VM:
 		return memfd_create("vm", MFD_CLOEXEC);
 	case MICA_VM_CREATE_VCPU:

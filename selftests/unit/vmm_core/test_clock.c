@@ -256,11 +256,61 @@ static void test_wall(void **state)
 	assert_true(microseconds < 1000000);
 }
 
+/* A guest that is older than this host: its clock began before the host's did. */
+static void test_load(void **state)
+{
+	struct fixture *fixture = *state;
+	struct clock_state saved = { .now_ns = CLOCK_MAX_NS }, again;
+
+	clock_pause(fixture->clock);
+	assert_true(clock_load(fixture->clock, &saved, NULL));
+	assert_int_equal(clock_now(fixture->clock), CLOCK_MAX_NS);
+	clock_save(fixture->clock, &again);
+	assert_memory_equal(&again, &saved, sizeof(saved));
+	set(fixture, 0, CLOCK_MAX_NS + 20 * MS);
+	set(fixture, 1, CLOCK_MAX_NS + 10 * MS);
+	set(fixture, 2, CLOCK_MAX_NS - 1);
+	clock_resume(fixture->clock);
+	run_until(fixture, 0);
+	assert_order(fixture, "210");
+	assert_true(fixture->when[2] >= CLOCK_MAX_NS);
+	assert_true(fixture->when[0] >= CLOCK_MAX_NS + 20 * MS);
+	assert_true(fixture->when[0] < CLOCK_MAX_NS + 20000 * MS);
+}
+
+static void test_load_running(void **state)
+{
+	struct fixture *fixture = *state;
+	struct clock_state saved = { .now_ns = 5000 * MS };
+
+	assert_true(clock_load(fixture->clock, &saved, NULL));
+	assert_true(clock_now(fixture->clock) >= 5000 * MS);
+	assert_true(clock_now(fixture->clock) < 25000 * MS);
+	set(fixture, 3, 5010 * MS);
+	run_until(fixture, 3);
+	assert_order(fixture, "3");
+}
+
+static void test_load_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct clock_state late = { .now_ns = CLOCK_MAX_NS + 1 }, dirty = { .reserved = 1 };
+	g_autoptr(GError) error = NULL;
+
+	assert_false(clock_load(fixture->clock, &late, &error));
+	assert_non_null(strstr(error->message, "clock"));
+	assert_false(clock_load(fixture->clock, &dirty, NULL));
+	assert_true(clock_now(fixture->clock) < 20000 * MS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_past, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_load, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_load_running, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_load_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replace_and_cancel, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_always_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cancel_while_due, setup, teardown),

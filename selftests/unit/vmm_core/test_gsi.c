@@ -3,6 +3,7 @@
 
 #include "../../../vmm/chipset/chipset.h"
 #include "../../../vmm/gsi.h"
+#include "../../../vmm/pci/map.h"
 
 /* The chips at the ends of the wires: they remember the last change. */
 static int pic_irq, pic_level, ioapic_pin, ioapic_level;
@@ -19,6 +20,21 @@ void ioapic_set_irq(struct ioapic *ioapic, unsigned int pin, int level)
 	assert_ptr_equal(ioapic, (struct ioapic *)2);
 	ioapic_pin = pin;
 	ioapic_level = level;
+}
+
+static uint16_t pic_levels;
+static uint32_t ioapic_levels;
+
+uint16_t pic_lines(const struct pic *pic)
+{
+	assert_ptr_equal(pic, (struct pic *)1);
+	return pic_levels;
+}
+
+uint32_t ioapic_lines(const struct ioapic *ioapic)
+{
+	assert_ptr_equal(ioapic, (struct ioapic *)2);
+	return ioapic_levels;
 }
 
 static struct gsi_router router = { .pic = (struct pic *)1, .ioapic = (struct ioapic *)2 };
@@ -113,11 +129,48 @@ static void test_pci(void **state)
 	drive_pci(3, 0, 11, 0);
 }
 
+/* A checkpoint is loaded: devices drive wires whose other ends know of them already. */
+static void test_hold(void **state)
+{
+	g_autoptr(GError) no_pic = NULL, no_ioapic = NULL;
+
+	(void)state;
+	drive(5, 1);
+	gsi_hold(&router);
+	drive(IRQ_PIT, 1);
+	drive(IRQ_UART0, 1);
+	drive(PCI_INTX_GSI + 1, 1);
+	drive(PCI_INTX_GSI + 3, 1);
+	drive(PCI_INTX_GSI + 3, 0);
+	assert_int_equal(pic_irq, -1);
+	assert_int_equal(ioapic_pin, -1);
+	pic_levels = 1u << IRQ_PIT | 1u << IRQ_UART0;
+	ioapic_levels = 1u << 2 | 1u << IRQ_UART0 | 1u << (PCI_INTX_GSI + 1);
+	assert_false(gsi_release(&router, &no_pic));
+	assert_non_null(strstr(no_pic->message, "PIC's input 11"));
+	pic_levels |= 1u << pci_intx_pic_irq(1);
+	ioapic_levels &= ~(1u << 2);
+	assert_false(gsi_release(&router, &no_ioapic));
+	assert_non_null(strstr(no_ioapic->message, "pin 2 "));
+	ioapic_levels |= 1u << 2;
+	assert_true(gsi_release(&router, NULL));
+	assert_int_equal(pic_irq, -1);
+	drive(IRQ_UART0, 1);			/* no edge: it is high */
+	assert_int_equal(pic_irq, -1);
+	drive(IRQ_UART0, 0);
+	assert_int_equal(pic_irq, IRQ_UART0);
+	drive(5, 1);				/* it fell when the wires were held */
+	assert_int_equal(pic_irq, 5);
+	gsi_hold(&router);
+	router.held = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_isa),
 		cmocka_unit_test(test_pit),
+		cmocka_unit_test(test_hold),
 		cmocka_unit_test(test_same_level),
 		cmocka_unit_test(test_beyond_isa),
 		cmocka_unit_test(test_pci),

@@ -228,7 +228,7 @@ static void test_refusals(void **state)
 	assert_refused("--memory|lots", "is not a size");
 	assert_refused("--cpus|0", "--cpus: '0' is not a number from 1 to 64");
 	assert_refused("--cpus|65", "is not a number from 1 to 64");
-	assert_refused("--halt-poll|on", "--halt-poll: 'on' is not a number");
+	assert_refused("--halt-poll|on", "--halt-poll: 'on' is not a number from 0 to 10000, nor off");
 	assert_refused("--halt-poll|10001", "is not a number from 0 to 10000");
 	assert_refused("--name|", "is not a name");
 	assert_refused("--name|-x", "is not a name");
@@ -285,16 +285,18 @@ static void test_devices(void **state)
 	assert_true(shares[1].socket && !shares[1].read_only);
 	run_options_clear(&config);
 	assert_refused("--kernel|k|--share|/a", "tag=TAG is needed");
+	assert_refused("--kernel|k|--share|tag=t", "the directory's name is missing");
+	assert_refused("--kernel|k|--share|/a,tag=t|--share|/b,tag=t", "with the tag 't' already");
 	assert_refused("--kernel|k|--share|,tag=t", "the directory's name is empty");
 	assert_refused("--kernel|k|--share|/a,tag=", "1 to 36 bytes");
 	assert_refused("--kernel|k|--share|/a,tag=t,rw", "is neither tag= nor ro");
 	assert_refused("--kernel|k|--share|socket=s,tag=t,ro", "ro is a matter of");
 	assert_refused("--kernel|k|--vsock|cid=3", "path=SOCKET is needed");
 	assert_refused("--kernel|k|--vsock|path=", "1 to 96 bytes");
-	assert_refused("--kernel|k|--vsock|path=x,cid=2", "is not a number from 3 to 4294967294");
+	assert_refused("--kernel|k|--vsock|path=x,cid=2", "cid=: '2' is not a number from 3 to 4294967294");
 	assert_refused("--kernel|k|--vsock|path=x,cid=4294967295", "is not a number from 3");
 	assert_refused("--kernel|k|--vsock|path=x,port=1", "is neither cid= nor path=");
-	assert_refused("--kernel|k|--net|user,tap=t", "one of user, tap=NAME and bridge=NAME");
+	assert_refused("--kernel|k|--net|user,tap=t", "user is another network than tap= and bridge=");
 	assert_refused("--kernel|k|--net|mac=02:00:00:00:00:01", "one of user, tap=NAME and bridge=NAME");
 	assert_refused("--kernel|k|--net|tap=t,forward=tcp:1:1", "goes with user only");
 	assert_refused("--kernel|k|--net|user,vhost=on", "goes with tap= and bridge= only");
@@ -391,12 +393,14 @@ static void test_device_parts(void **state)
 	run_options_clear(&config);
 	assert_refused("--kernel|k|--disk|a,id=", "'' is not an id");
 	assert_refused("--kernel|k|--disk|a,id=a/b", "'a/b' is not an id");
+	assert_refused("--kernel|k|--net|tap=t,mac=03:00:00:00:00:00", "is a multicast address");
+	assert_refused("--kernel|k|--net|tap=t,mac=00:00:00:00:00:00", "is no address of a card");
 	assert_refused("--kernel|k|--net|tap=t,id=-a", "'-a' is not an id");
-	assert_refused("--kernel|k|--net|tap=t,queues=9", "'9' is not a number from 1 to 8");
+	assert_refused("--kernel|k|--net|tap=t,queues=9", "queues=: '9' is not a number from 1 to 8");
 	assert_refused("--kernel|k|--net|user,queues=2", "queues= goes with tap= and bridge= only");
-	assert_refused("--kernel|k|--net|tap=t,mtu=67", "'67' is not a number from 68 to 65535");
+	assert_refused("--kernel|k|--net|tap=t,mtu=67", "mtu=: '67' is not a number from 68 to 65535");
 	assert_refused("--kernel|k|--net|bridge=", "bridge= needs a name");
-	assert_refused("--kernel|k|--net|user,bridge=br0", "one of user, tap=NAME and bridge=NAME");
+	assert_refused("--kernel|k|--net|user,bridge=br0", "user is another network than");
 }
 
 static void test_help(void **state)
@@ -432,10 +436,33 @@ static void test_exit_status(void **state)
 	assert_int_equal(exit_status_debug(0xffffffff), 255);
 }
 
+/* What the guest has, and not how it is run this time. */
+static void test_words_of_machine(void **state)
+{
+	static const char line[] = "--kernel|k|--name|n|-d|--memory=4M|--balloon|--rng|--disk=a,ro";
+	static const char *const bad[] = { "--name=n", "memory=4M", "--rng=x", "-d", "", "--", "--memor=4M" };
+	const struct cli_option *options;
+	struct run_config config;
+	GError *error = NULL;
+	g_autofree char *all = NULL;
+	size_t count;
+
+	(void)state;
+	assert_true(parse(line, &config, &error));
+	all = g_strjoinv("|", config.machine.options);
+	assert_string_equal(all, "--kernel=k|--memory=4M|--balloon|--rng|--disk=a,ro");
+	options = run_options_of_machine(&count);
+	for (char **word = config.machine.options; *word; word++)
+		assert_true(cli_knows(options, count, *word));
+	for (size_t i = 0; i < G_N_ELEMENTS(bad); i++)
+		assert_false(cli_knows(options, count, bad[i]));
+	run_options_clear(&config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_sizes), cmocka_unit_test(test_words_of_machine),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_all),

@@ -113,6 +113,7 @@ static void balloon_reset(struct virtio_device *device)
 	atomic_store(&balloon->poisons, false);
 	balloon->status.known = 0;
 	balloon->told_ns = 0;
+	balloon->again = false;
 }
 
 static void balloon_notify(struct virtio_device *device, unsigned int queue)
@@ -144,6 +145,9 @@ static const struct virtio_device_ops balloon_ops = {
 	.notify_fd = balloon_notify_fd,
 	.config_write = balloon_config_write,
 	.free = balloon_free,
+	.quiesce = balloon_quiesce,
+	.go_on = balloon_go_on,
+	.state = &balloon_state_ops,
 };
 
 static uint64_t offered(const struct balloon_config *config)

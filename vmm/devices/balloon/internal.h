@@ -33,6 +33,7 @@ struct balloon {
 	atomic_bool poisons;			/* free pages hold a pattern that must stay */
 	atomic_bool wanted;			/* somebody wants newer statistics */
 	struct virtqueue_chain *held;		/* [d] the guest's statistics, until wanted */
+	bool again;				/* [d] the next ones are those that were held */
 	bool complained;			/* [d] that the host takes nothing back */
 	pthread_mutex_t lock;			/* taken inside the machine's */
 	uint64_t told_ns;			/* [s] CLOCK_MONOTONIC of the statistics; 0: none */
@@ -45,5 +46,12 @@ bool balloon_take_reports(struct balloon *balloon, enum balloon_queue queue);
 
 /* statistics.c */
 void balloon_take_statistics(struct balloon *balloon);
+/* Those that are held go back to their ring, and will be taken again. */
+void balloon_let_go_statistics(struct balloon *balloon);
+
+/* state.c */
+gboolean balloon_quiesce(struct virtio_device *device, GError **error);
+void balloon_go_on(struct virtio_device *device);
+extern const struct virtio_state_ops balloon_state_ops;
 
 #endif

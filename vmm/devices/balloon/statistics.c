@@ -60,8 +60,18 @@ static void take(struct balloon *balloon)
 	}
 	chain->touched = 0;
 	size = virtqueue_chain_read(chain, 0, entries, sizeof(entries));
-	keep(balloon, entries, size / sizeof(entries[0]));
+	if (!balloon->again)
+		keep(balloon, entries, size / sizeof(entries[0]));
+	balloon->again = false;
 	balloon->held = chain;
+}
+
+void balloon_let_go_statistics(struct balloon *balloon)
+{
+	if (!balloon->held)
+		return;
+	virtqueue_unpop(virtio_queue(&balloon->virtio, STATISTICS), g_steal_pointer(&balloon->held));
+	balloon->again = true;
 }
 
 void balloon_take_statistics(struct balloon *balloon)

@@ -20,7 +20,7 @@ static struct block_device *block_of(struct virtio_device *device)
 
 /* ---------------------------------------------------------------- the thread */
 
-static void commit(struct block_device *device)
+void block_commit(struct block_device *device)
 {
 	uint64_t queues = device->answered;
 
@@ -40,7 +40,7 @@ static void take_requests(struct block_device *device, unsigned int index)
 		while (!iothread_pausing(device->thread) && (chain = virtqueue_pop(queue)))
 			block_start(device, index, chain);
 		device->retry = !block_submitted(device->block);
-		commit(device);
+		block_commit(device);
 	} while (virtqueue_enable_notify(queue) && !iothread_pausing(device->thread));
 }
 
@@ -49,9 +49,12 @@ static void work(void *opaque)
 	struct block_device *device = opaque;
 
 	block_reap(device->block);
-	commit(device);
-	for (unsigned int i = 0; i < device->virtio.queue_count; i++)
-		take_requests(device, i);
+	block_commit(device);
+	if (atomic_load(&device->resting))
+		block_rest(device);
+	else
+		for (unsigned int i = 0; i < device->virtio.queue_count; i++)
+			take_requests(device, i);
 	if (device->retry) {
 		poll(NULL, 0, RETRY_MS);
 		iothread_kick(device->thread);
@@ -63,7 +66,7 @@ static void quiesce(struct block_device *device)
 {
 	iothread_pause(device->thread);
 	block_drain(device->block);
-	commit(device);
+	block_commit(device);
 }
 
 /* ---------------------------------------------------------------- the cache mode */
@@ -165,6 +168,9 @@ static const struct virtio_device_ops block_ops = {
 	.notify_fd = block_notify_fd,
 	.config_write = block_config_write,
 	.free = block_free,
+	.quiesce = block_quiesce,
+	.go_on = block_go_on,
+	.state = &block_state_ops,
 };
 
 /* ---------------------------------------------------------------- another size */
@@ -184,11 +190,11 @@ gboolean block_device_resize(struct virtio_device *virtio, uint64_t size, bool s
 	uint64_t before = device->config.capacity;
 	gboolean done;
 
-	if (virtio->active)
+	if (virtio->active && !virtio->quiet)
 		quiesce(device);
 	done = block_resize(device->block, size, shrink, error);
 	device->config.capacity = device->block->size / SECTOR_SIZE;
-	if (virtio->active)
+	if (virtio->active && !virtio->quiet)
 		iothread_resume(device->thread);
 	if (device->config.capacity != before)
 		virtio_device_config_changed(virtio);

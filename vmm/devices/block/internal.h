@@ -25,6 +25,13 @@ struct block_device {
 	uint64_t answered;		/* [d] mask of queues to be committed */
 	bool complained;		/* [d] of an I/O error */
 	bool retry;			/* [d] the host could not take all requests */
+	atomic_uint requests;		/* [a] under way; changed by [d] */
+	unsigned int rests;		/* [m] how often it was to come to rest */
+	atomic_uint resting;		/* [a] the number of that: no more are taken; 0: they are */
+	atomic_uint at_rest;		/* [a] that number, once nothing is under way */
+	unsigned int flushed_for;	/* [d] that number, once a flush has been begun */
+	int rest_error;			/* [d] how that ended: 0 or -errno */
+	bool grown;			/* [m] loaded with another size than it was saved with */
 };
 
 /* One request of the guest, from virtqueue_pop() to virtqueue_push(). */
@@ -38,6 +45,16 @@ struct job {
 	struct virtio_blk_discard_write_zeroes *segments;
 	struct iovec iov[];
 };
+
+/* state.c */
+gboolean block_quiesce(struct virtio_device *virtio, GError **error);
+void block_go_on(struct virtio_device *virtio);
+/* The thread's work while `resting`: ends what is under way. */
+void block_rest(struct block_device *device);
+extern const struct virtio_state_ops block_state_ops;
+
+/* device.c: shows the guest what was answered.  [d] */
+void block_commit(struct block_device *device);
 
 /* request.c: begins what `chain` asks for; it is answered now or later. */
 void block_start(struct block_device *device, unsigned int queue, struct virtqueue_chain *chain);

@@ -19,6 +19,7 @@ static void answer(struct job *job, uint8_t status)
 	virtqueue_chain_write(chain, chain->writable_length - 1, &status, sizeof(status));
 	virtqueue_push(virtio_queue(&device->virtio, job->queue), chain, chain->writable_length);
 	device->answered |= 1ull << job->queue;
+	atomic_fetch_sub(&device->requests, 1);
 	g_free(job->segments);
 	g_free(job);
 }
@@ -216,6 +217,7 @@ void block_start(struct block_device *device, unsigned int queue, struct virtque
 	job->queue = queue;
 	job->segment = 0;
 	job->segments = NULL;
+	atomic_fetch_add(&device->requests, 1);
 	virtqueue_chain_read(chain, 0, &header, sizeof(header));
 	dispatch(job, &header);
 }

@@ -126,6 +126,9 @@ static const struct virtio_device_ops console_ops = {
 	.reset = console_reset,
 	.notify = console_notify,
 	.free = console_free,
+	.quiesce = console_quiesce,
+	.go_on = console_go_on,
+	.state = &console_state_ops,
 };
 
 /* Without a console there is no port 0. */

@@ -109,6 +109,13 @@ size_t console_input(struct virtio_device *virtio, unsigned int number, const ui
 	return taken;
 }
 
+void console_port_let_go(struct console_device *device, struct console_port *port)
+{
+	if (port->sending)
+		virtqueue_unpop(virtio_queue(&device->virtio, transmit_queue(port)),
+				g_steal_pointer(&port->sending));
+}
+
 void console_port_reset(struct console_device *device, struct console_port *port)
 {
 	struct virtqueue *queue = virtio_queue(&device->virtio, transmit_queue(port));

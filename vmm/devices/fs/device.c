@@ -78,9 +78,9 @@ static int start_queue(struct fs_device *fs, unsigned int index)
 	const struct virtqueue *queue = virtio_queue(&fs->virtio, index);
 	const struct vhost_user_queue rings = {
 		.size = queue->config.size,
-		.descriptors = queue->descriptors,
-		.driver = queue->driver,
-		.device = queue->device,
+		.descriptors = queue->config.descriptors,
+		.driver = queue->config.driver,
+		.device = queue->config.device,
 		.kick = fs->kicks[index],
 		.call = fs->calls[index],
 	};
@@ -161,12 +161,21 @@ static void fs_free(struct virtio_device *device)
 	g_free(fs);
 }
 
+/* What files the guest has open, and its requests, is known to the other end alone. */
+static gboolean fs_saveable(const struct virtio_device *device, GError **error)
+{
+	return !device->active ||
+	       error_set(error, "%s: a directory that is shared while the guest uses it cannot be "
+			 "saved: unmount it and unload its driver in the guest first", device->name);
+}
+
 static const struct virtio_device_ops fs_ops = {
 	.activate = fs_activate,
 	.reset = fs_reset,
 	.notify = fs_notify,
 	.notify_fd = fs_notify_fd,
 	.free = fs_free,
+	.saveable = fs_saveable,
 };
 
 static bool make_eventfds(struct fs_device *fs)

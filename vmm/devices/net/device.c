@@ -111,23 +111,34 @@ static void lose_all(struct net_device *device, int error)
 		g_strerror(-error));
 }
 
-/* "Automatic receive steering": the driver starts with one pair and says when it uses more. */
-static void net_activate(struct virtio_device *virtio)
+void net_run_threads(struct net_device *device)
 {
-	struct net_device *device = net_of(virtio);
+	for (unsigned int i = 0; i < device->pair_count; i++)
+		iothread_resume(device->pairs[i]->thread);
+}
+
+void net_start(struct net_device *device, unsigned int pairs)
+{
+	const struct virtio_device *virtio = &device->virtio;
 	int error;
 
+	device->loaded = false;
 	device->mergeable = virtio_device_has(virtio, VIRTIO_NET_F_MRG_RXBUF);
 	device->header = device->mergeable || virtio_device_has(virtio, VIRTIO_F_VERSION_1) ?
 			 sizeof(struct virtio_net_hdr_v1) : OLD_HEADER;
 	error = net_set_up(device->pairs[0]->net, device->header, guest_offloads(virtio));
 	if (!error)
-		error = net_use_pairs(device, 1);
+		error = net_use_pairs(device, pairs);
 	if (error)
 		lose_all(device, error);
 	net_vhost_start(device);
-	for (unsigned int i = 0; i < device->pair_count; i++)
-		iothread_resume(device->pairs[i]->thread);
+	net_run_threads(device);
+}
+
+/* "Automatic receive steering": the driver starts with one pair and says when it uses more. */
+static void net_activate(struct virtio_device *virtio)
+{
+	net_start(net_of(virtio), 1);
 }
 
 /* A frame that waited for buffers is lost; what the host sends from now on waits there. */
@@ -184,6 +195,9 @@ static const struct virtio_device_ops net_device_ops = {
 	.notify = net_notify,
 	.notify_fd = net_notify_fd,
 	.free = net_free,
+	.quiesce = net_quiesce,
+	.go_on = net_go_on,
+	.state = &net_state_ops,
 };
 
 static void init_virtio(struct net_device *device, const struct net_device_config *config,

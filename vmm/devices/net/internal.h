@@ -35,12 +35,14 @@ struct net_pair {
 
 struct net_device {
 	struct virtio_device virtio;	/* the first member */
-	struct virtio_net_config config;	/* [i] */
+	struct virtio_net_config config;	/* [i] but for a load */
 	unsigned int pair_count;	/* [i] */
 	struct net_pair *pairs[NET_QUEUES_MAX];	/* [i] */
 	/* [d] of the first pair; NULL: the host's kernel does not move frames */
 	struct net_vhost *vhost;
 	/* Set when all threads are paused: */
+	unsigned int quiet_pairs;	/* in use when it became quiet */
+	bool loaded;			/* the host's end is not yet as the driver wants it */
 	unsigned int header;		/* bytes before each frame */
 	bool mergeable;			/* a frame may take several buffers */
 };
@@ -63,8 +65,20 @@ int net_vhost_kick_fd(const struct net_device *device, unsigned int queue);
 /* Hands the queues to the kernel if it can take them; takes them back. */
 void net_vhost_start(struct net_device *device);
 void net_vhost_stop(struct net_device *device);
+/* Stops as well, and this process can go on where the kernel was. */
+void net_vhost_take_back(struct net_device *device);
+/* After that: the kernel goes on, unless it cannot any more. */
+void net_vhost_resume(struct net_device *device);
 /* The thread was woken: false if the frames are its own business. */
 bool net_vhost_works(struct net_device *device);
+
+/* device.c: the host's end is as the driver wants it, with `pairs` of it in use; threads run. */
+void net_start(struct net_device *device, unsigned int pairs);
+void net_run_threads(struct net_device *device);
+/* state.c */
+gboolean net_quiesce(struct virtio_device *virtio, GError **error);
+void net_go_on(struct virtio_device *virtio);
+extern const struct virtio_state_ops net_state_ops;
 
 /* Both return true if they stopped before everything was done. */
 bool net_receive_frames(struct net_pair *pair);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Leaving the frames to the host's kernel, for who asks for it: no thread of this process is
- * woken for them.  It takes a tap, split rings from their beginnings, and an eventfd for each
+ * woken for them.  It takes a tap, split rings, and an eventfd for each
  * queue's interrupt; without one of those, for instance for a driver without MSI-X, the device's own
  * thread does the work.  Of a card with several pairs, which have a thread each, the threads always
  * do.
@@ -29,6 +29,7 @@ struct net_vhost {
 	unsigned int watches[QUEUES];	/* of the kicks */
 	unsigned int error_watch;
 	bool running;
+	bool resting;			/* it will run again, from where it is */
 };
 
 static void watch(struct net_device *device, bool running)
@@ -101,11 +102,14 @@ int net_vhost_kick_fd(const struct net_device *device, unsigned int queue)
 static bool make_ring(struct net_device *device, unsigned int number, struct vhost_net_ring *ring)
 {
 	const struct virtqueue *queue = virtio_queue(&device->virtio, number);
+	struct virtqueue_position position;
 
 	if (!virtqueue_started(queue) || queue->broken)
 		return false;
+	virtqueue_position(queue, &position);
 	*ring = (struct vhost_net_ring){
 		.size = queue->config.size,
+		.position = position.avail,
 		.descriptors = queue->descriptors,
 		.available = queue->driver,
 		.used = queue->device,
@@ -117,18 +121,15 @@ static bool make_ring(struct net_device *device, unsigned int number, struct vho
 
 /* Somebody who tracks what is written to the guest's memory would not see what the kernel
  * writes. */
-void net_vhost_start(struct net_device *device)
+static bool make_rings(struct net_device *device, struct vhost_net_ring *rings)
 {
-	uint64_t features = device->virtio.negotiated & RING_FEATURES;
-	const struct net_pair *pair = device->pairs[0];
-	struct vhost_net_ring rings[QUEUES];
-	int error;
+	return !device->pairs[0]->gone && !device->virtio.memory->dirty &&
+	       make_ring(device, RECEIVE, &rings[RECEIVE]) &&
+	       make_ring(device, TRANSMIT, &rings[TRANSMIT]);
+}
 
-	if (!device->vhost || pair->gone || device->virtio.memory->dirty ||
-	    !make_ring(device, RECEIVE, &rings[RECEIVE]) ||
-	    !make_ring(device, TRANSMIT, &rings[TRANSMIT]))
-		return;
-	error = vhost_net_start(device->vhost->kernel, features, rings, pair->net->fd);
+static void started(struct net_device *device, int error)
+{
 	if (!error)
 		watch(device, true);
 	else
@@ -136,12 +137,65 @@ void net_vhost_start(struct net_device *device)
 			"frames itself", device->virtio.name, g_strerror(-error));
 }
 
+void net_vhost_start(struct net_device *device)
+{
+	uint64_t features = device->virtio.negotiated & RING_FEATURES;
+	struct vhost_net_ring rings[QUEUES];
+
+	if (device->vhost && make_rings(device, rings))
+		started(device, vhost_net_start(device->vhost->kernel, features, rings,
+						device->pairs[0]->net->fd));
+}
+
+/* It knows all but the eventfds still. */
+void net_vhost_resume(struct net_device *device)
+{
+	struct vhost_net_ring rings[QUEUES];
+
+	if (!device->vhost || !device->vhost->resting)
+		return;
+	device->vhost->resting = false;
+	if (make_rings(device, rings))
+		started(device, vhost_net_resume(device->vhost->kernel, rings,
+						 device->pairs[0]->net->fd));
+}
+
 void net_vhost_stop(struct net_device *device)
 {
+	if (device->vhost)
+		device->vhost->resting = false;
 	if (!device->vhost || !device->vhost->running)
 		return;
 	vhost_net_stop(device->vhost->kernel);
 	watch(device, false);
+}
+
+/* What it took it has handed back when it is stopped: one position says both. */
+static void take_back(struct net_device *device, unsigned int number)
+{
+	struct virtqueue *queue = virtio_queue(&device->virtio, number);
+	struct virtqueue_config config = queue->config;
+	struct virtqueue_position position;
+
+	if (!virtqueue_started(queue) || queue->broken)
+		return;
+	if (!vhost_net_position(device->vhost->kernel, number, &position.avail)) {
+		virtqueue_break(queue, "a ring that the host's kernel does not give back");
+		return;
+	}
+	position.used = position.avail;
+	virtqueue_stop(queue);
+	virtqueue_start(queue, &config, &position);
+}
+
+void net_vhost_take_back(struct net_device *device)
+{
+	if (!device->vhost || !device->vhost->running)
+		return;
+	net_vhost_stop(device);
+	device->vhost->resting = true;
+	for (unsigned int i = 0; i < QUEUES; i++)
+		take_back(device, i);
 }
 
 bool net_vhost_works(struct net_device *device)

@@ -40,7 +40,7 @@ static void work(void *opaque)
 	struct virtqueue_chain *chain;
 	unsigned int done = 0;
 
-	if (!rng->virtio.active)
+	if (!rng->virtio.active || rng->virtio.quiet)
 		return;
 	virtqueue_disable_notify(queue);
 	while (done < BATCH && (chain = virtqueue_pop(queue))) {

@@ -28,7 +28,8 @@ static void work(void *opaque)
 	bool more;
 
 	do {
-		more = vsock_host_events(vsock);
+		more = vsock_give_event(vsock);
+		more |= vsock_host_events(vsock);
 		vsock_expire(vsock);
 		more |= vsock_take_packets(vsock);
 		more |= vsock_fill_guest(vsock);
@@ -50,6 +51,7 @@ static void vsock_reset(struct virtio_device *device)
 
 	iothread_pause(vsock->thread);
 	vsock_forget_all(vsock);
+	vsock->reset_event = false;
 }
 
 static void vsock_notify(struct virtio_device *device, unsigned int queue)
@@ -93,6 +95,9 @@ static const struct virtio_device_ops vsock_ops = {
 	.notify = vsock_notify,
 	.notify_fd = vsock_notify_fd,
 	.free = vsock_free,
+	.quiesce = vsock_quiesce,
+	.go_on = vsock_go_on,
+	.state = &vsock_state_ops,
 };
 
 static bool watch(struct vsock *vsock, int *fd, uint32_t events)

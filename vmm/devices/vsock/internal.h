@@ -103,6 +103,7 @@ struct vsock {
 	GQueue ready;			/* those with something for the guest, maybe */
 	GHashTable *table;		/* by struct vsock_connection's guest_port, host_port */
 	uint32_t next_port;		/* of the host, for its own connections */
+	bool reset_event;		/* the guest has yet to hear that its connections are gone */
 	struct vsock_reset resets[VSOCK_RESETS_MAX];	/* a ring */
 	unsigned int first_reset;
 	unsigned int reset_count;
@@ -161,5 +162,14 @@ void vsock_flush(struct vsock_connection *connection);
 bool vsock_host_events(struct vsock *vsock);
 bool vsock_take_packets(struct vsock *vsock);
 bool vsock_fill_guest(struct vsock *vsock);
+
+/* ---------------------------------------------------------------- state.c */
+
+/* Likewise: the event that is due after a load. */
+bool vsock_give_event(struct vsock *vsock);
+
+gboolean vsock_quiesce(struct virtio_device *device, GError **error);
+void vsock_go_on(struct virtio_device *device);
+extern const struct virtio_state_ops vsock_state_ops;
 
 #endif
