@@ -57,6 +57,7 @@ struct machine_config {
 	const struct state_reader *checkpoint;	/* that the guest goes on from; NULL: it boots */
 	gboolean eager;			/* its memory is read at once */
 	gboolean paused;		/* and it waits for `resume` */
+	gboolean any_disk;		/* one that was changed since is good enough */
 	gboolean keep_time;		/* its RTC goes on where it was, and not from the host's */
 };
 

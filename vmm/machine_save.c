@@ -9,6 +9,7 @@
 #include "loop_lock.h"
 #include "machine.h"
 #include "machine_chipset_state.h"
+#include "machine_disk_state.h"
 #include "machine_pause.h"
 #include "machine_virtio.h"
 #include "machine_virtio_state.h"
@@ -127,6 +128,7 @@ static gboolean save_parts(struct machine *machine, struct state_writer *writer,
 	       save_vcpus(machine, writer, error) &&
 	       chipset_save(machine, writer, error) &&
 	       machine_virtio_save(machine, writer, error) &&
+	       disks_save(machine, writer, error) &&
 	       state_memory_save(writer, machine->memory, error);
 }
 
@@ -185,7 +187,7 @@ gboolean machine_save(struct machine *machine, int fd, GError **error)
 static gboolean load_parts(struct machine *machine, const struct state_reader *reader,
 			   GError **error)
 {
-	return load_vcpus(machine, reader, error) &&
+	return disks_check(machine, reader, error) && load_vcpus(machine, reader, error) &&
 	       chipset_load(machine, reader, machine->config->keep_time, error) &&
 	       machine_virtio_load(machine, reader, error);
 }

@@ -231,6 +231,21 @@ linux_goes_on()
 	cmp $work/all $work/expected
 }
 
+# It has been at that disk since, and another guest has.
+changed_disk()
+{
+	start eight --disk $work/disk && mica save eight $work/eight && mica restore -d $work/eight &&
+		ask eight a alive && mica save eight $work/eight || return 1
+	cp -p $work/disk $work/copy
+	printf x | dd of=$work/disk conv=notrunc 2>/dev/null
+	says 4 "$work/disk was changed" mica restore $work/eight || return 1
+	cp $work/copy $work/disk
+	says 4 "$work/disk was changed" mica restore $work/eight || return 1
+	mica restore -d --any-disk $work/eight && ask eight a alive && mica kill eight || return 1
+	cp -p $work/copy $work/disk
+	mica restore -d $work/eight && ask eight a alive && mica kill eight
+}
+
 # A host measures its TSC a second time when it has just booted; a checkpoint keeps the frequency.
 measures_tsc()
 {
@@ -254,4 +269,5 @@ case_is "restore: others' files" strangers
 make_drivers virtio_pci virtio_blk virtio_rng
 case_is "Linux: two CPUs, a disk" linux_runs
 case_is "Linux: in and out of files" linux_goes_on
+case_is "Linux: not with a disk that has changed" changed_disk
 cases_end

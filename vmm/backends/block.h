@@ -70,6 +70,8 @@ struct block_ops {
 	void (*drain)(struct block *block);
 	/* NULL: its size is what it was opened with. */
 	gboolean (*resize)(struct block *block, uint64_t size, bool shrink, GError **error);
+	/* False, or NULL: what it is kept in does not tell when it was changed. */
+	bool (*changed)(const struct block *block, int64_t *ns);
 	void (*close)(struct block *block);
 };
 
@@ -112,6 +114,13 @@ static inline void block_drain(struct block *block)
  * Nothing may be under way.
  */
 gboolean block_resize(struct block *block, uint64_t size, bool shrink, GError **error);
+
+/* When anybody last wrote to what the disk is kept in, in ns since 1970.  Nothing is under way.
+ * False: that cannot be told. */
+static inline bool block_changed(const struct block *block, int64_t *ns)
+{
+	return block->ops->changed && block->ops->changed(block, ns);
+}
 
 /* Nothing may be under way.  NULL is fine. */
 static inline void block_close(struct block *block)

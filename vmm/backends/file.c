@@ -231,12 +231,25 @@ void file_close(struct block *block)
 	g_free(file);
 }
 
+/* A device's node has a time of its own. */
+bool file_changed(const struct block *block, int64_t *ns)
+{
+	const struct file *file = (const struct file *)block;
+	struct stat stat;
+
+	if (fstat(file->fd, &stat) < 0 || !S_ISREG(stat.st_mode))
+		return false;
+	*ns = stat.st_mtim.tv_sec * INT64_C(1000000000) + stat.st_mtim.tv_nsec;
+	return true;
+}
+
 static const struct block_ops plain_ops = {
 	.submit = plain_submit,
 	.submitted = plain_submitted,
 	.reap = plain_nothing,
 	.drain = plain_nothing,
 	.resize = file_resize,
+	.changed = file_changed,
 	.close = file_close,
 };
 

@@ -53,6 +53,7 @@ bool file_refuses(const struct file *file, const struct block_request *request);
 /* For struct block_ops. */
 void file_close(struct block *block);
 gboolean file_resize(struct block *block, uint64_t size, bool shrink, GError **error);
+bool file_changed(const struct block *block, int64_t *ns);
 
 /* file_uring.c: makes I/O asynchronous, if the host can. */
 void file_uring_start(struct file *file);

@@ -289,6 +289,7 @@ static const struct block_ops uring_ops = {
 	.reap = uring_reap,
 	.drain = uring_drain,
 	.resize = file_resize,
+	.changed = file_changed,
 	.close = uring_close,
 };
 

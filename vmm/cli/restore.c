@@ -25,6 +25,16 @@ struct restore {
 	gboolean trust;
 };
 
+static gboolean take_any_disk(void *target, const char *value, GError **error)
+{
+	struct restore *restore = target;
+
+	(void)value;
+	(void)error;
+	restore->run.machine.any_disk = TRUE;
+	return TRUE;
+}
+
 static gboolean take_eager(void *target, const char *value, GError **error)
 {
 	struct restore *restore = target;
@@ -76,6 +86,8 @@ static gboolean take_file(void *target, const char *word, GError **error)
 }
 
 static const struct cli_option own_options[] = {
+	{ "any-disk", NULL, "a disk may have been changed since: it is the same, copied back",
+	  take_any_disk },
 	{ "eager", NULL, "read all of the guest's memory before it runs (as it is touched)", take_eager },
 	{ "keep-time", NULL, "the guest's clock of the day goes on where it was (the host's time)",
 	  take_keep_time },
