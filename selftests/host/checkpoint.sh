@@ -231,18 +231,16 @@ linux_goes_on()
 	cmp $work/all $work/expected
 }
 
-# It has been at that disk since, and another guest has.
+# It has been at that disk since, and then it is another.
 changed_disk()
 {
 	start eight --disk $work/disk && mica save eight $work/eight && mica restore -d $work/eight &&
 		ask eight a alive && mica save eight $work/eight || return 1
-	cp -p $work/disk $work/copy
-	printf x | dd of=$work/disk conv=notrunc 2>/dev/null
-	says 4 "$work/disk was changed" mica restore $work/eight || return 1
-	cp $work/copy $work/disk
+	mv $work/disk $work/away
+	cp $work/away $work/disk
 	says 4 "$work/disk was changed" mica restore $work/eight || return 1
 	mica restore -d --any-disk $work/eight && ask eight a alive && mica kill eight || return 1
-	cp -p $work/copy $work/disk
+	mv $work/away $work/disk
 	mica restore -d $work/eight && ask eight a alive && mica kill eight
 }
 
