@@ -10,22 +10,6 @@ guest=/selftests/responder.elf
 work=/tmp/checkpoint
 file=$work/file
 
-host_ms()
-{
-	read -r up rest </proc/uptime
-	echo "${up%.*}${up#*.}0"
-}
-
-# Passes when the command does, within 60 seconds.
-soon()
-{
-	deadline=$(($(host_ms) + 60000))
-	until "$@"; do
-		[ "$(host_ms)" -lt "$deadline" ] || return 1
-		sleep 0.1
-	done
-}
-
 start()
 {
 	name=$1
@@ -55,18 +39,6 @@ has_answered()
 is_gone()
 {
 	! mica ps | grep -q "^$1 "
-}
-
-says()
-{
-	expected=$1
-	words=$2
-	shift 2
-	"$@" >$work/said 2>&1
-	status=$?
-	cat $work/said
-	echo "status $status, expected $expected"
-	[ $status -eq "$expected" ] && grep -qF -e "$words" $work/said
 }
 
 # The guest's TSC and PM timer.

@@ -11,22 +11,6 @@ start()
 	mica run --detach --name "$name" --kernel "$guest" --memory 4M "$@"
 }
 
-host_ms()
-{
-	read -r up rest </proc/uptime
-	echo "${up%.*}${up#*.}0"
-}
-
-# Passes when the command does, within 60 seconds.
-soon()
-{
-	deadline=$(($(host_ms) + 60000))
-	until "$@"; do
-		[ "$(host_ms)" -lt "$deadline" ] || return 1
-		sleep 0.2
-	done
-}
-
 # Sends the letters to the guest and waits for a line in what comes back, which is /tmp/answer,
 # or for the end of the console.
 ask()
@@ -50,18 +34,6 @@ has_answered()
 member()
 {
 	mica ps --json | jsonget "\$[$1].$2"
-}
-
-says()
-{
-	expected=$1
-	words=$2
-	shift 2
-	"$@" >/tmp/said 2>&1
-	status=$?
-	cat /tmp/said
-	echo "status $status, expected $expected"
-	[ $status -eq "$expected" ] && grep -qF "$words" /tmp/said
 }
 
 # ---------------------------------------------------------------- starting

@@ -4,6 +4,7 @@
 # guest runs; then disks that change their size, and what is refused.  The VMM has the same
 # descriptors, threads and mappings before and after.
 . /selftests/tap.sh
+patience=600
 . /selftests/drivers.sh
 host=$1
 times=$2
@@ -56,22 +57,6 @@ write_job()
 			echo CARD is gone
 		done
 	END
-}
-
-host_ms()
-{
-	read -r up rest </proc/uptime
-	echo "${up%.*}${up#*.}0"
-}
-
-# Passes when the command does, within 10 minutes.
-soon()
-{
-	deadline=$(($(host_ms) + 600000))
-	until "$@"; do
-		[ "$(host_ms)" -lt "$deadline" ] || { echo "never: $*"; return 1; }
-		sleep 0.2
-	done
 }
 
 # At least so many lines like this on the guest's console.
@@ -146,17 +131,6 @@ rounds()
 	done
 	echo "descriptors, threads, mappings, KiB: $before after 2 rounds, $after after $round"
 	[ "${before% *}" = "${after% *}" ] && [ "${after##* }" -le $((${before##* } + 512)) ]
-}
-
-says()
-{
-	expected=$1
-	words=$2
-	shift 2
-	"$@" >/tmp/said 2>&1
-	status=$?
-	cat /tmp/said
-	[ $status -eq "$expected" ] && grep -qF -e "$words" /tmp/said
 }
 
 resizes()

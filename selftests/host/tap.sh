@@ -2,6 +2,9 @@
 # Sourced by the scripts that run in a lab host: cases in TAP.
 #   case_is NAME COMMAND...   one case: passes if the command does; its output goes behind #
 #   cases_end                 the plan; the script's status
+#   host_ms                   the host's uptime in milliseconds
+#   soon COMMAND...           passes when the command does, within $patience seconds (60)
+#   says STATUS WORDS COMMAND...  passes if the command ends so and prints that; /tmp/said has it all
 tap_number=0
 tap_failed=0
 
@@ -24,4 +27,31 @@ cases_end()
 {
 	echo "1..$tap_number"
 	[ "$tap_failed" -eq 0 ]
+}
+
+host_ms()
+{
+	read -r up rest </proc/uptime
+	echo "${up%.*}${up#*.}0"
+}
+
+soon()
+{
+	deadline=$(($(host_ms) + ${patience:-60} * 1000))
+	until "$@"; do
+		[ "$(host_ms)" -lt "$deadline" ] || { echo "never: $*"; return 1; }
+		sleep 0.2
+	done
+}
+
+says()
+{
+	expected=$1
+	words=$2
+	shift 2
+	"$@" >/tmp/said 2>&1
+	status=$?
+	cat /tmp/said
+	echo "status $status, expected $expected"
+	[ $status -eq "$expected" ] && grep -qF -e "$words" /tmp/said
 }

@@ -43,11 +43,9 @@ static void resume(struct machine *machine, GError **error)
 		message("%s", other->message);
 }
 
-/* The guest stands still meanwhile; after an error it runs on if it did before. */
-static gboolean save(struct machine *machine, int fd, GError **error)
+/* The guest stands still meanwhile; after an error it runs on, unless it was `paused` before. */
+static gboolean save(struct machine *machine, int fd, bool paused, GError **error)
 {
-	bool paused = machine_paused(machine);
-
 	if (!check_file(fd, error) || !machine_pause(machine, error))
 		return FALSE;
 	if (machine_save(machine, fd, error))
@@ -72,7 +70,7 @@ static void command_save(struct control_call *call, JsonObject *arguments, void 
 				  "not as many have come with the request (SCM_RIGHTS)");
 		return;
 	}
-	saved = save(machine, fd, &error);
+	saved = save(machine, fd, paused, &error);
 	close(fd);
 	if (!saved) {
 		control_call_fail(call, NULL, "%s", error->message);

@@ -38,27 +38,6 @@ const struct state_memory *state_memory_range(const struct state_reader *reader,
 	return NULL;
 }
 
-static gboolean read_at(const struct state_reader *reader, void *to, size_t length,
-			uint64_t offset, GError **error)
-{
-	uint8_t *at = to;
-	ssize_t count;
-
-	while (length) {
-		count = pread(state_reader_fd(reader), at, length, offset);
-		if (count < 0 && errno == EINTR)
-			continue;
-		if (count < 0)
-			return error_set_errno(error, errno, "cannot read the checkpoint");
-		if (!count)
-			return error_set(error, "the file became shorter while it was read");
-		at += count;
-		offset += count;
-		length -= count;
-	}
-	return TRUE;
-}
-
 /* `chunk` has the pages as the file has them. */
 static gboolean check_chunk(const struct state_memory *range, const uint8_t *chunk,
 			    const uint64_t *table, uint64_t at, GError **error)
@@ -81,7 +60,7 @@ static gboolean load_chunk(const struct state_reader *reader, const struct state
 		for (last = first; last < STATE_MEMORY_PAGES && table[last]; last++)
 			;
 		if (last > first &&
-		    !read_at(reader, to + first * STATE_PAGE, (last - first) * STATE_PAGE,
+		    !state_reader_read(reader, to + first * STATE_PAGE, (last - first) * STATE_PAGE,
 			     range->offset + at + first * STATE_PAGE, error))
 			return FALSE;
 	}
@@ -110,7 +89,7 @@ static gboolean read_chunk(const struct state_reader *reader, const struct state
 
 	if (is_hole(reader, place, STATE_PAGE))
 		memset(table, 0, STATE_PAGE);
-	else if (!read_at(reader, table, STATE_PAGE, place, error))
+	else if (!state_reader_read(reader, table, STATE_PAGE, place, error))
 		return FALSE;
 	for (size_t i = 0; i < STATE_MEMORY_PAGES; i++)
 		pages |= table[i];
@@ -118,7 +97,7 @@ static gboolean read_chunk(const struct state_reader *reader, const struct state
 		return !pages || load_chunk(reader, range, to + at, table, at, error);
 	if (!pages && is_hole(reader, range->offset + at, STATE_MEMORY_CHUNK))
 		return TRUE;
-	return read_at(reader, buffer, STATE_MEMORY_CHUNK, range->offset + at, error) &&
+	return state_reader_read(reader, buffer, STATE_MEMORY_CHUNK, range->offset + at, error) &&
 	       check_chunk(range, buffer, table, at, error);
 }
 

@@ -146,6 +146,10 @@ const void *state_reader_find(const struct state_reader *reader, uint32_t type, 
  * header. */
 const struct state_record *state_reader_nth(const struct state_reader *reader, size_t n);
 
+/* Reads all of it from the file, wherever it is there; whoever reads checks it. */
+gboolean state_reader_read(const struct state_reader *reader, void *to, size_t length,
+			   uint64_t offset, GError **error);
+
 /* True if [offset, offset + length) is data: behind the header's page and before the records. */
 gboolean state_reader_is_data(const struct state_reader *reader, uint64_t offset,
 			      uint64_t length);

@@ -20,13 +20,14 @@ struct state_reader {
 
 /* ------------------------------------------------------------ the file */
 
-static gboolean read_at(int fd, void *to, size_t length, uint64_t offset, GError **error)
+gboolean state_reader_read(const struct state_reader *reader, void *to, size_t length,
+			   uint64_t offset, GError **error)
 {
 	uint8_t *at = to;
 	ssize_t count;
 
 	while (length) {
-		count = pread(fd, at, length, offset);
+		count = pread(reader->fd, at, length, offset);
 		if (count < 0 && errno == EINTR)
 			continue;
 		if (count < 0)
@@ -86,7 +87,7 @@ static gboolean read_header(struct state_reader *reader, GError **error)
 	if ((uint64_t)stat.st_size < sizeof(reader->header))
 		return error_set(error, "not a checkpoint of mica, or one of which nothing is left "
 				 "but %" PRIu64 " bytes", (uint64_t)stat.st_size);
-	return read_at(reader->fd, &reader->header, sizeof(reader->header), 0, error) &&
+	return state_reader_read(reader, &reader->header, sizeof(reader->header), 0, error) &&
 	       check_header(&reader->header, stat.st_size, error);
 }
 
@@ -98,7 +99,7 @@ static gboolean read_records(struct state_reader *reader, GError **error)
 	reader->records = g_try_malloc(header->records_length);
 	if (!reader->records && header->records_length)
 		return error_set(error, "no memory for the records of the checkpoint");
-	if (!read_at(reader->fd, reader->records, header->records_length, header->records_offset,
+	if (!state_reader_read(reader, reader->records, header->records_length, header->records_offset,
 		     error))
 		return FALSE;
 	if (XXH3_64bits(reader->records, header->records_length) != header->records_checksum)

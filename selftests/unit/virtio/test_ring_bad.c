@@ -332,19 +332,28 @@ static void staged(void **unused)
 	}
 }
 
-/* In order, and the first chain never comes back. */
-static void stopped_while_waiting(void **unused)
+/* In order, and the second of two chains was handed back before the first, which is returned. */
+static struct virtqueue_chain *push_second(struct fixture *f)
 {
 	const struct buffer buffer = { BUFFER_BASE, 8, true };
+	struct virtqueue_chain *first;
+
+	open_ring(f, SPLIT | IN_ORDER);
+	driver_add(&f->driver, &buffer, 1);
+	driver_add(&f->driver, &buffer, 1);
+	first = virtqueue_pop(&f->queue);
+	virtqueue_push(&f->queue, virtqueue_pop(&f->queue), 8);
+	return first;
+}
+
+/* The first chain never comes back. */
+static void stopped_while_waiting(void **unused)
+{
 	struct virtqueue_chain *first;
 	struct fixture f;
 
 	(void)unused;
-	open_ring(&f, SPLIT | IN_ORDER);
-	driver_add(&f.driver, &buffer, 1);
-	driver_add(&f.driver, &buffer, 1);
-	first = virtqueue_pop(&f.queue);
-	virtqueue_push(&f.queue, virtqueue_pop(&f.queue), 8);
+	first = push_second(&f);
 	assert_false(virtqueue_commit(&f.queue));
 	virtqueue_drop(&f.queue, first);
 	virtqueue_stop(&f.queue);
@@ -354,16 +363,11 @@ static void stopped_while_waiting(void **unused)
 /* The same of a ring that breaks, and is not stopped: a device that comes to rest holds nothing. */
 static void broken_while_waiting(void **unused)
 {
-	const struct buffer buffer = { BUFFER_BASE, 8, true };
 	struct virtqueue_chain *first;
 	struct fixture f;
 
 	(void)unused;
-	open_ring(&f, SPLIT | IN_ORDER);
-	driver_add(&f.driver, &buffer, 1);
-	driver_add(&f.driver, &buffer, 1);
-	first = virtqueue_pop(&f.queue);
-	virtqueue_push(&f.queue, virtqueue_pop(&f.queue), 8);
+	first = push_second(&f);
 	virtqueue_break(&f.queue, "a test");
 	virtqueue_push(&f.queue, first, 8);
 	assert_int_equal(f.queue.in_flight, 1);
