@@ -221,24 +221,40 @@ GUEST_CODE(mov_ss_code, ".code64",
 	"mov $0x10, %eax\n mov %eax, %ss\n"
 	SEND_40 "mov $0x10, %eax\n sti\n mov %eax, %ss\n nop\n nop\n" DONE TAKE_40);
 
+#define UNDISTURBED_WITHIN 100	/* runs */
+
 static bool came_behind(struct guest *g, const char *text)
 {
 	return !memcmp(guest_at(g, g->reports[0] - strlen(text)), text, strlen(text));
 }
 
-static void shadow(const char *start, const char *end, const char *text, const char *or_text)
+/* One run of the code.  False if the host interrupted it: QEMU forgets the shadow then, and what
+ * the module does about that comes late. */
+static bool shadow_run(const char *start, const char *end, const char *text, const char *or_text)
 {
+	bool finished, disturbed;
 	struct guest g;
 
 	guest_init(&g);
 	guest_load(&g, G_LONG, start, end);
 	guest_set_gate(&g, G_LONG, 0x40, 128);
-	if (guest_finish(&g)) {
+	finished = guest_finish(&g);
+	disturbed = guest_stat(&g, "external_interrupt");
+	if (finished && !disturbed) {
 		check_equal(g.report_count, 1);
 		check(came_behind(&g, text) || came_behind(&g, or_text),
 		      "the interrupt came at 0x%x", g.reports[0]);
 	}
 	guest_destroy(&g);
+	return !finished || !disturbed;
+}
+
+static void shadow(const char *start, const char *end, const char *text, const char *or_text)
+{
+	for (unsigned int runs = 0; runs < UNDISTURBED_WITHIN; runs++)
+		if (shadow_run(start, end, text, or_text))
+			return;
+	check(false, "the host interrupted each of %u runs", UNDISTURBED_WITHIN);
 }
 
 static void sti_shadow(void)

@@ -228,19 +228,20 @@ def base(kernel):
     return cache.get("base", cache.digest(*key), make)
 
 
-def make_labrun(f):
+def compile_program(name, f):
     with tempfile.TemporaryDirectory(prefix="mica-lab-") as tmp:
-        target = os.path.join(tmp, "labrun")
+        target = os.path.join(tmp, name)
         command = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-s", "-o", target,
-                   os.path.join(HERE, "rootfs/labrun.c")]
+                   os.path.join(HERE, "rootfs", name + ".c")]
         if subprocess.run(command).returncode:
-            raise LabError("cannot compile rootfs/labrun.c: are gcc and libc6-dev installed?")
+            raise LabError("cannot compile rootfs/%s.c: are gcc and libc6-dev installed?" % name)
         f.write(read(target))
 
 
-def labrun():
-    source = read(os.path.join(HERE, "rootfs/labrun.c"))
-    return cache.get("labrun", cache.digest(source), make_labrun)
+def program(name):
+    """Path of a program of the host's root file system, made of rootfs/NAME.c."""
+    source = read(os.path.join(HERE, "rootfs", name + ".c"))
+    return cache.get(name, cache.digest(source), lambda f: compile_program(name, f))
 
 
 class Overlay:
@@ -304,7 +305,8 @@ def overlay(kernel, script, arguments, copies, module):
     """Bytes of the overlay archive. @copies: (source, dest) pairs; @module: path or None."""
     over = Overlay()
     over.add("/init", read(os.path.join(HERE, "rootfs/init")), 0o755)
-    over.add("/usr/bin/labrun", read(labrun()), 0o755)
+    for name in ("labrun", "heartbeat"):
+        over.add("/usr/bin/" + name, read(program(name)), 0o755)
     inside = "/lab/" + os.path.basename(script)
     over.add(inside, read(script), 0o755)
     argv = ["/bin/sh", inside] + arguments

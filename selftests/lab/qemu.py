@@ -24,9 +24,15 @@ def spare_cpus(machine):
     return 1 if machine.cpu == "svm" and threaded(machine) else 0
 
 
+def loses_interrupts(machine):
+    """rootfs/heartbeat.c says why.  With an instruction counter the timers are the CPU thread's."""
+    return machine.cpu == "svm" and not machine.icount
+
+
 def kernel_arguments(options):
-    """What the host's kernel must be told of this emulator."""
-    return ["isolcpus=0"] if spare_cpus(options) else []
+    """What the host must be told of this emulator."""
+    return (["isolcpus=0"] if spare_cpus(options) else []) + \
+        (["lab.heartbeat"] if loses_interrupts(options) else [])
 
 
 def icount_shift(ips):
@@ -52,6 +58,7 @@ def start(machine, run):
         "-serial", "chardev:console",
         "-chardev", "file,id=lpt,path=" + run.output.replace(",", ",,"),
         "-device", "isa-parallel,chardev=lpt,iobase=0x378",
+        "-global", "hpet.hpet-intcap=0xff0104",		# pins for the heartbeat, as on q35
     ]
     if machine.net:
         command += ["-netdev", "socket,id=net,udp=127.0.0.1:%d,localaddr=127.0.0.1:%d"

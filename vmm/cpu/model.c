@@ -267,9 +267,8 @@ static gboolean check_wishes(const struct cpu_model *model, GError **error)
 {
 	for (size_t i = 0; i < cpu_features_count; i++)
 		if (model->wishes[i] == CPU_WISH_ADD && is_for_nobody(cpu_features_table[i].name))
-			return error_set_usage(error, "--cpu %s: no guest gets '%s', whatever the "
-					       "host has", cpu_model_text(model),
-					       cpu_features_table[i].name);
+			return error_set(error, "--cpu %s: no guest gets '%s', whatever the host has",
+					 cpu_model_text(model), cpu_features_table[i].name);
 	return TRUE;
 }
 
