@@ -4,6 +4,7 @@
 # "VMM NAME INSTRUCTIONS"; anything else that is printed is for people.
 #	measure.sh exits	what single operations cost, by the kernel in kernel/
 #	measure.sh boot		a Debian guest, from the VMM's start to its end
+#	measure.sh checkpoint	a guest of 256 MiB that does nothing, into a file and on from it
 #	measure.sh devices	a disk's reads, a network card's frames, IPIs, timer ticks, by the
 #				kernel too; KVM's in several configurations of QEMU
 # shellcheck disable=SC2086 # $qemu and $kvm_module are words
@@ -126,6 +127,71 @@ boot()
 	grep -q '^Linux ' $work/out || fail "$vmm: the guest has not come to its uname"
 }
 
+# count VMM NAME COMMAND...: what it costs; no output is looked at but by --until.
+count()
+{
+	vmm=$1 name=$2
+	shift 2
+	if count-instructions $work/count "$@" >$work/out 2>$work/err; then
+		echo "$vmm $name $(cat $work/count)"
+	else
+		fail "$vmm $name failed:"
+		tail -n 5 $work/out $work/err
+	fi
+}
+
+# background WORD COMMAND...: a guest that has said that word twenty times: it is at rest.
+background()
+{
+	word=$1
+	shift
+	rm -f $work/console
+	"$@" </dev/null >$work/console 2>&1 &
+	until [ "$(grep -c "$word" $work/console 2>/dev/null)" -ge 20 ] 2>/dev/null; do
+		sleep 0.1
+	done
+}
+
+# Nothing limits the stream.  QEMU tells the downtime in milliseconds, of a million instructions
+# each, and ends when the file is complete.
+checkpoint_on_kvm()
+{
+	mkfifo $work/monitor.in $work/monitor.out
+	guest="$qemu -m 256 -kernel /guests/12/vmlinuz -initrd /guests/initrd"
+	background idle $guest -append "$idle" -chardev pipe,id=m,path=$work/monitor -mon chardev=m
+	exec 3>$work/monitor.in
+	cat >$work/script <<-END
+		migrate_set_parameter max-bandwidth 100G
+		migrate "exec:cat >$work/checkpoint"
+		info migrate
+		quit
+	END
+	count kvm save sh -c "cat $work/script >&3; cat $work/monitor.out >$work/monitor.log"
+	exec 3>&-
+	awk '/^downtime:/ { print "kvm pause " $2 * 1000000 }' $work/monitor.log
+	echo "# QEMU's file: $(stat -c %s $work/checkpoint) bytes"
+	count kvm restore --until idle $guest -append "$idle" -incoming "exec:cat $work/checkpoint"
+	rm $work/checkpoint
+}
+
+# What `mica save --live` says of the pause, in instructions: a nanosecond is one.
+checkpoint_on_mica()
+{
+	background idle mica run --name idle --memory 256M --kernel /guests/12/vmlinuz \
+		--initrd /guests/initrd --append "$idle"
+	count mica save mica save idle $work/checkpoint
+	echo "# Mica's file: $(du -k $work/checkpoint)"
+	count mica restore --until idle mica restore $work/checkpoint
+	rm $work/checkpoint
+	for size in 64 4096; do
+		background chatter mica run --name chatter --memory ${size}M --kernel /bench/kernel \
+			--append chatter
+		mica save chatter $work/checkpoint || fail "no checkpoint of the guest of $size MiB"
+		count mica first-$size --until chatter mica restore $work/checkpoint
+		count mica first-$size --until chatter mica restore $work/checkpoint
+	done
+}
+
 on_kvm()
 {
 	modprobe $kvm_module || { fail "no $kvm_module"; return; }
@@ -137,6 +203,8 @@ on_kvm()
 	boot)
 		boot kvm 0 $qemu -m 256 -kernel /guests/12/vmlinuz -initrd /guests/initrd \
 			-append "$guest" ;;
+	checkpoint)
+		checkpoint_on_kvm ;;
 	devices)
 		devices_on_kvm ;;
 	esac
@@ -153,12 +221,15 @@ on_mica()
 	boot)
 		boot mica 8 mica run --memory 256M --kernel /guests/12/vmlinuz \
 			--initrd /guests/initrd --append "$guest" ;;
+	checkpoint)
+		checkpoint_on_mica ;;
 	devices)
 		devices_on_mica ;;
 	esac
 }
 
 guest="console=ttyS0 quiet mica.end=reboot"
+idle="console=ttyS0 quiet mica.exec=\"while sleep 0.1; do echo idle; done\""
 [ "$what" != devices ] || set_up_devices
 on_kvm
 on_mica

@@ -9,6 +9,8 @@
  *	r	asks for a reset
  *	f	"flood", and then a line again and again, for ever
  *	s	"vector": it has written to and read from the I/O APIC by an XMM register
+ *	w	"worked": it has changed a MiB of memory by arithmetic alone, and then touches no
+ *		memory before the next byte comes
  *	c	crashes: a triple fault
  *
  * It never halts: it looks at both all the time.  The header is of the Multiboot Specification
@@ -26,6 +28,7 @@
 #define PWRBTN		0x100
 #define S5		(5 << 10 | 1 << 13)
 #define IOAPIC		0xfec00000	/* its register select */
+#define POOL_WORDS	(1u << 18)
 #define CR0_EM		(1u << 2)
 #define CR4_OSFXSR	(1u << 9)
 
@@ -119,6 +122,20 @@ static void use_vector(void)
 	print("vector\n");
 }
 
+/* What memory holds afterwards depends on how often this was done, and on nothing else. */
+static void work(void)
+{
+	static uint32_t pool[POOL_WORDS], state = 1;
+
+	for (uint32_t i = 0; i < POOL_WORDS; i++) {
+		state = state * 1664525 + 1013904223;
+		pool[state % POOL_WORDS] ^= state + i;
+	}
+	print("worked\n");
+	asm volatile("1: inb %w1, %%al\n\ttestb %0, %%al\n\tjz 1b"
+		     : : "i"(LSR_DR), "d"(COM1 + 5) : "eax", "cc");
+}
+
 static void crash(void)
 {
 	static const struct {
@@ -141,6 +158,8 @@ static void obey(uint8_t order)
 		flood();
 	else if (order == 's')
 		use_vector();
+	else if (order == 'w')
+		work();
 	else if (order == 'c')
 		crash();
 }

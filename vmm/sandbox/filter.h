@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The filter of a kind of thread, made of the rules by libseccomp.
+ * The filter of a kind of thread.  libseccomp made it of the rules when Mica was built.
  */
 #ifndef MICA_VMM_SANDBOX_FILTER_H
 #define MICA_VMM_SANDBOX_FILTER_H
@@ -9,8 +9,12 @@
 
 #include "rules.h"
 
-/* Instructions as seccomp(2) takes them (struct sock_filter).  The caller owns the bytes. */
-GBytes *sandbox_filter_new(unsigned int kinds, const struct sandbox_host *host, GError **error);
+/* Stands for the process in what was built. */
+#define SANDBOX_PID_MARK	0x4d1ca71du
+
+/* kinds: of sandbox_filter_kinds().  Instructions as seccomp(2) takes them (struct sock_filter).
+ * The caller owns the bytes. */
+GBytes *sandbox_filter_new(unsigned int kinds, const struct sandbox_host *host);
 
 /* For the calling thread and those that it makes.  0 or -errno.  PR_SET_NO_NEW_PRIVS must be
  * set.  Makes one system call. */

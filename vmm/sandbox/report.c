@@ -3,7 +3,6 @@
 
 #include <glib.h>
 #include <linux/audit.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,13 +15,15 @@
 #include "../exit_status.h"
 #include "../message.h"
 
-#define CALLS		512		/* more than x86-64 has */
-
 /* SYS_SECCOMP of the kernel's <asm-generic/siginfo.h>, which does not go with libc's. */
 #define CODE_SECCOMP	1
 
+/* By make-tables.c. */
+static const char *const call_names[] = {
+#include "sandbox-calls.inc"
+};
+
 /* File scope, because a signal's handler must find it. */
-static char *call_names[CALLS];
 static _Thread_local enum thread_kind thread_kind;
 
 /* snprintf() is not async-signal-safe. */
@@ -56,7 +57,7 @@ static void add_call(struct text *text, unsigned int call, const greg_t *registe
 	add(text, "system call ");
 	add_number(text, call, 10);
 	add(text, " (");
-	add(text, call < CALLS && call_names[call] ? call_names[call] : "unknown");
+	add(text, call < G_N_ELEMENTS(call_names) && call_names[call] ? call_names[call] : "unknown");
 	if (call == SYS_ioctl || call == SYS_fcntl) {
 		add(text, " 0x");
 		add_number(text, (uint32_t)registers[REG_RSI], 16);
@@ -123,9 +124,6 @@ void report_prepare(void)
 {
 	struct sigaction action = { .sa_sigaction = arrived, .sa_flags = SA_SIGINFO };
 
-	for (int call = 0; call < CALLS; call++)
-		if (!call_names[call])
-			call_names[call] = seccomp_syscall_resolve_num_arch(SCMP_ARCH_X86_64, call);
 	sigfillset(&action.sa_mask);
 	sigaction(SIGSYS, &action, NULL);
 }

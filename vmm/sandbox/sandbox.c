@@ -144,19 +144,15 @@ static void take_messages(void)
 
 /* ---------------------------------------------------------------- all of it */
 
-static gboolean make_filters(const struct sandbox_config *config, GError **error)
+static void make_filters(const struct sandbox_config *config)
 {
 	const struct sandbox_host host = { .pid = getpid() };
-
 	unsigned int kinds;
 
 	for (enum thread_kind kind = 0; kind < THREAD_KINDS; kind++) {
 		kinds = sandbox_filter_kinds(kind, config->restart, config->connects);
-		sandbox.filters[kind] = sandbox_filter_new(kinds, &host, error);
-		if (!sandbox.filters[kind])
-			return FALSE;
+		sandbox.filters[kind] = sandbox_filter_new(kinds, &host);
 	}
-	return TRUE;
 }
 
 gboolean sandbox_prepare(const struct sandbox_config *config, GError **error)
@@ -164,8 +160,7 @@ gboolean sandbox_prepare(const struct sandbox_config *config, GError **error)
 	if (!has_seccomp())
 		return error_set(error, "this kernel has no seccomp filters, by which guests are "
 				 "confined: --no-sandbox runs the guest without confinement");
-	if (!make_filters(config, error))
-		return FALSE;
+	make_filters(config);
 	warm_up();
 	take_messages();
 	sandbox.ruleset = landlock_prepare(config->folders);
