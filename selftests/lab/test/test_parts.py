@@ -387,8 +387,16 @@ class OptionsTest(unittest.TestCase):
                                (("--cpu", "svm"), ""), (("--cpu", "none", "--smp", "2"), "")):
             with self.subTest(arguments=arguments):
                 options = self.parse(*arguments)
-                self.assertEqual(" ".join(qemu.kernel_arguments(options)), arg)
+                self.assertEqual([a for a in qemu.kernel_arguments(options) if a.startswith("isol")],
+                                 [arg] if arg else [])
                 self.assertEqual(qemu.spare_cpus(options), 1 if arg else 0)
+
+    def test_hosts_that_lose_interrupts_have_a_heartbeat(self):
+        for arguments, has in ((("--cpu", "svm", "--smp", "2"), True), (("--cpu", "svm"), True),
+                               (("--cpu", "svm", "--icount"), False), (("--cpu", "none"), False)):
+            with self.subTest(arguments=arguments):
+                options = self.parse(*arguments)
+                self.assertEqual("lab.heartbeat" in qemu.kernel_arguments(options), has)
 
     def test_length_of_an_instruction(self):
         for ips, shift in ((None, 0), (10 ** 9, 0), (125 * 10 ** 6, 3), (4 * 10 ** 9, 0)):
