@@ -236,7 +236,8 @@ round()
 
 insert()
 {
-	for name in nbd loop ext4 virtio_pci virtio_blk ata_piix sd_mod; do modprobe $name; done
+	modprobe nbd nbds_max=128
+	for name in loop ext4 virtio_pci virtio_blk ata_piix sd_mod; do modprobe $name; done
 	await [ -b $disk ] && await [ -b /dev/nbd0 ] || return 1
 	mkdir -p $work/initrd $work/look /var/tmp /var/lock
 	make_drivers virtio_pci virtio_blk

@@ -33,8 +33,23 @@ set_up()
 	modprobe tun
 	[ -c /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; }
 	until [ -b "$root" ] && [ -b "$spare" ]; do sleep 0.2; done
+	name_disks
 	tunctl -t tap0 && ifconfig tap0 $here netmask 255.255.255.0 up || return 1
 	[ "$how" != qcow2 ] || prepare_passt
+}
+
+# The kernel looks at several channels of IDE at once, and names disks as it finds them; their
+# addresses are in order.  The first disk is the host's own.
+name_disks()
+{
+	case $root in
+	/dev/sd*)
+		set -- /sys/class/scsi_device/*/device/block/*
+		root=/dev/${2##*/}
+		spare=/dev/${3##*/} ;;
+	esac
+	root_disk=$root
+	lent=$root
 }
 
 # passt gives its guest the address of the host's card, here that of the tap.  So the guest needs
@@ -237,8 +252,6 @@ case $root in
 *a) spare=${root%a}b ;;
 *b) spare=${root%b}c ;;
 esac
-root_disk=$root
-lent=$root
 net=tap
 net_option=tap=tap0
 mkdir -p $work
